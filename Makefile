@@ -1,0 +1,25 @@
+# The same checks as CI, in the same order, on the environment in .venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: check install lint types imports test
+
+check: install lint types imports test
+
+install:
+	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python install -q -c constraints.txt -e '.[check]'
+
+lint:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+imports:
+	$(BIN)/lint-imports
+
+test:
+	$(BIN)/python -m pytest

@@ -1,0 +1,1 @@
+"""Idempotency Gateway: one key, one upstream call, one answer."""

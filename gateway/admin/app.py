@@ -1,0 +1,72 @@
+"""The operator's listener: liveness, readiness, metrics. It always answers, and tells nothing of any caller."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from gateway.errors import StoreUnavailable
+from gateway.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A store by its kind and role; ``ping`` raises ``StoreUnavailable`` while it does not do its part."""
+
+    name: str
+    role: Literal["authority", "front"]
+    ping: Callable[[], Awaitable[None]]
+
+
+def admin_app(
+    store: Store, probes: Sequence[Probe], metrics: Callable[[Mapping[str, int]], tuple[bytes, str]]
+) -> FastAPI:
+    """The application; ``metrics`` renders the exposition and names its content type."""
+    app = FastAPI(title="Idempotency Gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    state = Readiness(probes)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        return await state.answer()
+
+    @app.get("/metrics")
+    async def exposition() -> Response:
+        try:
+            records = await store.count()
+        except StoreUnavailable:
+            records = {}
+        text, content_type = metrics(records)
+        return Response(text, media_type=content_type)
+
+    app.state.readiness = state
+    return app
+
+
+class Readiness:
+    """Whether new calls are welcome: the authority can grant, and nobody has asked the server to stop."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self._probes = probes
+        self.draining = False
+
+    async def answer(self) -> JSONResponse:
+        """200 or 503, each store named with its state. A front that is lost costs time, and nobody's readiness."""
+        stores = {probe.name: await _state(probe) for probe in self._probes}
+        granting = all(state["state"] == "ok" for state in stores.values() if state["role"] == "authority")
+        ready = granting and not self.draining
+        status = "ready" if ready else "draining" if self.draining else "unavailable"
+        return JSONResponse({"status": status, "stores": stores}, 200 if ready else 503)
+
+
+async def _state(probe: Probe) -> dict[str, str]:
+    try:
+        await probe.ping()
+    except StoreUnavailable as fault:
+        return {"role": probe.role, "state": "unavailable", "detail": str(fault)}
+    return {"role": probe.role, "state": "ok"}

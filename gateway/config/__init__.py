@@ -1,0 +1,1 @@
+"""Configuration: parsed once into frozen values, every complaint at once."""

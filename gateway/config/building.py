@@ -1,0 +1,163 @@
+"""Settings, already validated, as the frozen values that the core is built from."""
+
+from datetime import timedelta
+from typing import TypeVar
+
+from gateway.config.configuration import Configuration, StoreChoice
+from gateway.config.policy_settings import Key, PolicySettings
+from gateway.config.settings import RouteSettings, Settings, StoreSettings, TimeoutSettings, UpstreamSettings
+from gateway.config.shapes import Shape
+from gateway.config.urls import BaseUrl
+from gateway.policies.policy import KeyRule, KeySource, Policy, UpstreamKey
+from gateway.policies.routing import Match, Route, RouteTable, Target, Timeouts, Tls
+from gateway.protocol.model import Recipe, Retention
+from gateway.protocol.terms import UNKNOWN_WITH_RETRY, OnUnknown, Terms
+
+AnyShape = TypeVar("AnyShape", bound=Shape)
+
+# After the longest call, so that its settlement is written too.
+GRACE_MARGIN = timedelta(seconds=5)
+
+# Deduplication by content: long enough for a retry, short enough for the same order tomorrow.
+DERIVED_RESPONSE, DERIVED_KEY = timedelta(minutes=5), timedelta(0)
+
+
+def build(settings: Settings) -> Configuration:
+    """The configuration that settings stand for."""
+    routes = [build_route(settings, route) for route in settings.routes]
+    longest = max(route.target.timeouts.total for route in routes)
+    return Configuration(
+        listen=settings.listen,
+        admin_listen=settings.admin.listen,
+        store=_store(settings.store),
+        digest_key=settings.digest.key,
+        encryption_keys=tuple(settings.encryption.keys),
+        shutdown_grace=longest + GRACE_MARGIN if settings.shutdown_grace is None else settings.shutdown_grace,
+        routes=RouteTable(routes),
+        problem_base_url=settings.problem_base_url,
+        public_url=origin(settings.public_url) if settings.public_url else None,
+        log_format=settings.log.format,
+        log_level=settings.log.level,
+    )
+
+
+def _store(store: StoreSettings) -> StoreChoice:
+    if store.memory:
+        return StoreChoice("memory", "")
+    if store.postgres is not None:
+        return StoreChoice("postgres", "", store.postgres, store.redis or "")
+    if store.redis is not None:
+        return StoreChoice("redis", "", store.redis)
+    return StoreChoice() if store.sqlite is None else StoreChoice("sqlite", store.sqlite)
+
+
+def origin(url: BaseUrl) -> str:
+    """Scheme, host, and the port where it is not the scheme's own."""
+    return Target(url.scheme, url.host, url.port).origin
+
+
+def build_route(settings: Settings, route: RouteSettings) -> Route:
+    """One route, its policy laid over the one for all."""
+    match = route.match
+    target = _target(route.upstream)
+    policy = merged_policy(settings.policy, route.policy)
+    return Route(
+        name=route.name,
+        match=Match(match.host, match.path, frozenset(match.methods), match.strip_prefix),
+        target=target,
+        policy=build_policy(policy, target.origin),
+    )
+
+
+def merged_policy(general: PolicySettings, special: PolicySettings) -> PolicySettings:
+    """What is set for the route, then what is set for all, then the defaults; field by field."""
+    return _laid_over(general, special)
+
+
+def _laid_over(below: AnyShape, above: AnyShape) -> AnyShape:
+    changes: dict[str, object] = {}
+    for name in above.model_fields_set:
+        value, under = getattr(above, name), getattr(below, name)
+        parts = isinstance(value, Shape) and isinstance(under, Shape)
+        changes[name] = _laid_over(under, value) if parts else value
+    return below.model_copy(update=changes)
+
+
+def _target(upstream: UpstreamSettings) -> Target:
+    url, tls = upstream.url, upstream.tls
+    return Target(
+        scheme=url.scheme,
+        host=url.host,
+        port=url.port,
+        base_path=url.path,
+        timeouts=_timeouts(upstream.timeout),
+        keep_alive=upstream.keep_alive,
+        max_connections=upstream.max_connections,
+        tls=Tls(tls.ca, tls.certificate, tls.key),
+        set_headers=tuple((name.encode(), value) for name, value in upstream.headers.set.items()),
+        remove_headers=frozenset(name.lower().encode() for name in upstream.headers.remove),
+        forwarded=upstream.forwarded,
+    )
+
+
+def _timeouts(timeout: TimeoutSettings) -> Timeouts:
+    """What was not set is never longer than what ends the call, or its caller's patience."""
+    response = min(timeout.response, timeout.total)
+    return Timeouts(min(timeout.connect, response), response, timeout.total, timeout.idle)
+
+
+def build_policy(policy: PolicySettings, upstream_origin: str) -> Policy:
+    """A policy of the core."""
+    terms = Terms(
+        not_executed=frozenset(policy.not_executed_statuses),
+        unknown=_unknown_statuses(policy),
+        on_conflict=policy.on_conflict,
+        on_unknown=policy.on_unknown,
+        on_store_down=policy.on_store_down,
+    )
+    recipe = Recipe(
+        body=policy.fingerprint.body,
+        exclude=tuple(policy.fingerprint.exclude),
+        headers=tuple(name.lower() for name in policy.fingerprint.headers),
+        scope=tuple(name.lower() for name in policy.scope.headers),
+    )
+    return Policy(
+        methods=frozenset(policy.methods),
+        namespace=policy.namespace or upstream_origin,
+        key=_key(policy.key),
+        on_change=policy.scope.on_change,
+        recipe=recipe,
+        wait_timeout=policy.wait_timeout,
+        terms=terms,
+        upstream_retention=policy.upstream_retention,
+        retention=_retention(policy),
+        keep_body=policy.keep.body == "always",
+        drop_headers=frozenset(name.lower().encode() for name in policy.keep.drop_headers),
+        max_request_body=policy.request.max_body,
+        max_response_body=policy.response.max_body,
+        upstream_key=UpstreamKey(
+            policy.upstream_key.mode, policy.upstream_key.header or policy.key.header, policy.upstream_key.form
+        ),
+    )
+
+
+def _unknown_statuses(policy: PolicySettings) -> frozenset[int]:
+    """Who sends again is in doubt about more: an upstream that recognises the key tells by its next answer."""
+    if policy.on_unknown is OnUnknown.RETRY and "unknown_statuses" not in policy.model_fields_set:
+        return UNKNOWN_WITH_RETRY - frozenset(policy.not_executed_statuses)
+    return frozenset(policy.unknown_statuses)
+
+
+def _key(key: Key) -> KeyRule:
+    source = KeySource.FINGERPRINT if key.derive else KeySource.HEADER if key.body is None else KeySource.BODY
+    return KeyRule(source, key.header.lower(), key.body or "", key.required, key.min_length, key.max_length)
+
+
+def _retention(policy: PolicySettings) -> Retention:
+    given, derived = policy.retention, policy.key.derive is not None
+    unset = {"response", "key"} - given.model_fields_set if derived else set[str]()
+    return Retention(
+        response=DERIVED_RESPONSE if "response" in unset else given.response,
+        key=DERIVED_KEY if "key" in unset else given.key,
+        unknown=given.unknown,
+    )

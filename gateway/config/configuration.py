@@ -1,0 +1,41 @@
+"""The configuration as the gateway is built from it: frozen values of the core, nothing left to parse."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from gateway.config.units import Address
+from gateway.policies.routing import RouteTable
+
+DEFAULT_STORE = "idempotency-gateway.db"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChoice:
+    """Which authority, for ``sqlite`` which file, and for a server its URL, which may hold a password.
+
+    ``front``: the URL of a Redis in front of ``postgres``; empty for none.
+    """
+
+    kind: Literal["memory", "sqlite", "postgres", "redis"] = "sqlite"
+    path: str = DEFAULT_STORE
+    url: str = field(default="", repr=False)
+    front: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that an operator decided."""
+
+    listen: Address
+    admin_listen: Address
+    store: StoreChoice
+    digest_key: bytes | None = field(repr=False)
+    encryption_keys: tuple[bytes, ...] = field(repr=False)
+    shutdown_grace: timedelta
+    # Not shown: a header that a route sets upstream is often a credential.
+    routes: RouteTable = field(repr=False)
+    problem_base_url: str | None
+    public_url: str | None
+    log_format: Literal["json", "console"] | None
+    log_level: str

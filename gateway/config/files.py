@@ -1,0 +1,85 @@
+"""Files that a setting names: secrets, and PEM files for TLS.
+
+A secret's text is never part of a sentence; the path of its file is. Files are read, or opened, once, at the start.
+"""
+
+from pathlib import Path
+
+# More than any secret has, and far less than a mistaken path could hold.
+_LARGEST_SECRET = 64 * 1024
+
+# 128 bits, if every byte were chance.
+_SHORTEST_KEY = 16
+
+
+def parse_secret(value: object) -> bytes:
+    """The bytes themselves, or those of the file that ``file:///path`` names, less one newline at their end."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a secret in quotes, or file:///path of a file that holds it")
+    if value.lower().startswith("file:"):
+        return _content(_path(value))
+    if value.startswith("/") and _is_file(value):
+        raise ValueError("is the path of a file, and would be the secret itself; write file:// before it")
+    return value.encode()
+
+
+def parse_secret_key(value: object) -> bytes:
+    """A secret that is long enough to make digests with, or to encrypt."""
+    secret = parse_secret(value)
+    if len(secret) < _SHORTEST_KEY:
+        raise ValueError(f"is shorter than {_SHORTEST_KEY} bytes; make one with: openssl rand -base64 32")
+    return secret
+
+
+def parse_header_value(value: object) -> bytes:
+    """A field's value, often a secret: the text itself, or the content of a file."""
+    if not isinstance(value, str):
+        raise ValueError("must be text, or file:///path of a file that holds it; put numbers and dates in quotes")
+    content = _content(_path(value)) if value.lower().startswith("file:") else value.encode()
+    if content != content.strip():
+        raise ValueError("has space or a line's end around it; remove that, also in the file that it may name")
+    if any(byte < 0x20 or byte > 0x7E for byte in content):
+        raise ValueError("must be one line of printable ASCII")
+    return content
+
+
+def parse_pem_file(value: object) -> str:
+    """The path in ``file:///path``, of a file that can be read; what it holds is for whoever makes the TLS context."""
+    path = _path(value)
+    try:
+        with Path(path).open("rb"):
+            return path
+    except (OSError, ValueError) as fault:
+        raise _unreadable(path, fault) from None
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not value.startswith("file:///"):
+        raise ValueError("must be file:///path, with the absolute path of a file")
+    return value.removeprefix("file://")
+
+
+def _content(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_SECRET + 1)
+    except (OSError, ValueError) as fault:
+        raise _unreadable(path, fault) from None
+    if len(content) > _LARGEST_SECRET:
+        raise ValueError(f"names {path}, which is larger than 64KiB; name the file of the secret alone")
+    content = content.removesuffix(b"\r\n" if content.endswith(b"\r\n") else b"\n")
+    if not content:
+        raise ValueError(f"names {path}, which is empty; write the secret into it")
+    return content
+
+
+def _unreadable(path: str, fault: OSError | ValueError) -> ValueError:
+    why = fault.strerror if isinstance(fault, OSError) else "it is no path"
+    return ValueError(f"names {path!r}, which cannot be read: {why}")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # Too long, or with a NUL: a secret that only begins like a path.
+        return False

@@ -1,0 +1,116 @@
+"""Reads the configuration once, tells every complaint at once, and builds frozen values of the core."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.building import build
+from gateway.config.configuration import Configuration, StoreChoice
+from gateway.config.documents import Place, Tree
+from gateway.config.plain import not_plain
+from gateway.config.settings import Settings
+from gateway.config.sources import Sources, read
+from gateway.config.unavailable import unavailable, without_unavailable
+from gateway.config.validate import complaints
+from gateway.config.wording import told
+from gateway.errors import ConfigInvalid
+
+# Commands that need a store and no route: any will do, and nothing is ever sent to this one (RFC 6761, section 6.4).
+_NO_UPSTREAM = "http://upstream.invalid"
+
+
+def load(path: Path | None, options: Mapping[str, object], environ: Mapping[str, str]) -> Configuration:
+    """The configuration; ``ConfigInvalid`` with one line for each complaint.
+
+    ``options`` are those of ``serve``, by their names with underscores; only those that were given.
+    """
+    return build(_settings(read(path, options, environ)))
+
+
+def check(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Every complaint, one line each; none where ``serve`` would start."""
+    try:
+        load(path, {}, environ)
+    except ConfigInvalid as fault:
+        return fault.complaints
+    return ()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration (draft 2020-12)."""
+    described = without_unavailable(Settings.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+
+
+def store_choice(urls: list[str]) -> StoreChoice:
+    """The store that ``--store`` names; one that this version does not have is refused."""
+    return load(None, {"upstream": _NO_UPSTREAM, "store": urls}, {}).store
+
+
+def store_of(path: Path | None, environ: Mapping[str, str]) -> StoreChoice:
+    """The store of a configuration, or the default one."""
+    return load(path, {} if path else {"upstream": _NO_UPSTREAM}, environ).store
+
+
+def _settings(sources: Sources) -> Settings:
+    found = [*sources.faults, *not_plain(sources.tree), *unavailable(sources.tree)]
+    try:
+        settings = Settings.model_validate(sources.tree)
+        found += complaints(settings)
+    except ValidationError as fault:
+        shape = list(told(fault))
+        known = {place for place, _ in found}
+        found += [(place, sentence) for place, sentence in shape if place not in known]
+        found += _of_the_rest(sources.tree, [place for place, _ in shape])
+        settings = None
+    if settings is None or found:
+        ordered = sorted(found, key=lambda item: sources.order(item[0]))
+        raise ConfigInvalid(*dict.fromkeys(sources.complaint(place, sentence) for place, sentence in ordered))
+    return settings
+
+
+def _of_the_rest(tree: Tree, unreadable: Iterable[Place]) -> list[tuple[Place, str]]:
+    """What is to be said of everything else, with a stand-in for each part that could not be read."""
+    unread = frozenset(_part(place) for place in unreadable)
+    for place in sorted(unread, key=len):
+        _stand_in(tree, place)
+    if ("routes",) in unread:  # The one that stands for them all has no policy of its own to be unread.
+        unread = unread - {("routes",)} | {("routes", 0, part) for part in ("name", "match", "upstream")}
+    try:
+        return complaints(Settings.model_validate(tree), unread)
+    except ValidationError:  # There are no routes, or nothing that could stand for them.
+        return []
+
+
+def _part(place: Place) -> Place:
+    """The smallest part around ``place`` that a rule looks at."""
+    if place[0] == "routes":
+        return place[:4] if len(place) > 3 and place[2] in ("policy", "upstream") else place[:3]
+    return place[:2] if place[0] == "policy" else place[:1]
+
+
+def _unread_route() -> Tree:
+    return {"name": "unread", "upstream": {"url": _NO_UPSTREAM}}
+
+
+def _stand_in(tree: Tree, place: Place) -> None:
+    node: Any = tree
+    for step in place[:-1]:
+        node = node[int(step)] if isinstance(node, list) else node[step]
+    match place:
+        case ("routes",):
+            node["routes"] = [_unread_route()]
+        case ("routes", _):
+            node[place[-1]] = _unread_route()
+        case ("routes", _, "name"):
+            node["name"] = "unread"
+        case ("routes", _, "upstream"):
+            node["upstream"] = {"url": _NO_UPSTREAM}
+        case ("routes", _, "upstream", "url"):
+            node["url"] = _NO_UPSTREAM
+        case _ if isinstance(node, dict):
+            node.pop(place[-1], None)
+        case _:
+            return

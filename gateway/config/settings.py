@@ -1,0 +1,169 @@
+"""The configuration's shape: every setting with its unit, its default and the reason for it.
+
+Parsed values only; which settings go together is for ``validate``. Secrets are bytes that never show in a repr.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gateway.config.policy_settings import PolicySettings
+from gateway.config.shapes import (
+    Connections,
+    Duration,
+    Flag,
+    HeaderName,
+    HeaderValue,
+    Listen,
+    MatchHost,
+    Method,
+    Name,
+    PemFile,
+    PostgresUrl,
+    ProblemBase,
+    Processes,
+    PublicOrigin,
+    RedisUrl,
+    SecretKey,
+    Shape,
+    SqliteFile,
+    StripPrefix,
+    Url,
+    UrlPath,
+    also_written,
+    default,
+    made,
+)
+from gateway.config.units import parse_flag
+from gateway.config.urls import STORE_URL
+
+
+class MatchSettings(Shape):
+    """What a route covers."""
+
+    host: MatchHost = default("", "The Host that callers use; with a port only where the port must match too.")
+    path: UrlPath = default("/", "A path prefix that ends at a segment.")
+    methods: list[Method] = made(list, "Methods; empty for all.")
+    strip_prefix: StripPrefix = default("", "Taken off the front of the path before it goes upstream.")
+
+
+class TimeoutSettings(Shape):
+    """Bounds on one call. What is not set is never longer than ``total``."""
+
+    connect: Duration = default("5s", "Name, TCP and TLS together; at most total.")
+    response: Duration = default("80s", "Until the caller is answered 504; at most total.")
+    total: Duration = default("90s", "Until the gateway stops listening; a claim's lease follows from it.")
+    idle: Duration = default("60s", "Between two pieces of a streamed answer.")
+
+
+class TlsSettings(Shape):
+    """TLS towards the upstream; PEM files."""
+
+    ca: PemFile | None = default(None, "Authorities instead of the system's.")
+    certificate: PemFile | None = default(None, "The gateway's certificate and its chain.")
+    key: PemFile | None = default(None, "The certificate's key, without a password.")
+
+
+class HeaderSettings(Shape):
+    """Headers that the route adds or takes away upstream."""
+
+    set: dict[HeaderName, HeaderValue] = Field(
+        default_factory=dict, repr=False, description="Set on every request; a value may be file:///path."
+    )
+    remove: list[HeaderName] = made(list, "Never passed on.")
+
+
+class UpstreamSettings(Shape):
+    """Where a route leads."""
+
+    url: Url = Field(description="Base URL; nothing that a caller sends chooses another origin.")
+    timeout: TimeoutSettings = made(TimeoutSettings, "Bounds on one call.")
+    keep_alive: Duration = default(
+        "1s", "Older idle connections are not used: the peer may have closed them. 0s: one call each."
+    )
+    max_connections: Connections = default(256, "Connections at once; one more waits, then 503.")
+    tls: TlsSettings = made(TlsSettings, "TLS towards the upstream.")
+    headers: HeaderSettings = made(HeaderSettings, "Headers towards the upstream.")
+    forwarded: Flag = default(False, "Adds Forwarded and X-Forwarded-For, -Host, -Proto.")
+
+
+class RouteSettings(Shape):
+    """One route."""
+
+    name: Name = Field(description="For people, metrics and logs; it may be renamed.")
+    match: MatchSettings = made(MatchSettings, "What it covers; unset: everything.")
+    upstream: UpstreamSettings = Field(description="Where it leads.")
+    policy: PolicySettings = made(PolicySettings, "What differs from the policy for all.")
+
+
+class AdminSettings(Shape):
+    """The operator's listener."""
+
+    listen: Listen = default("127.0.0.1:8081", "Health and metrics.")
+
+
+class StoreSettings(Shape):
+    """Where records live: one of them."""
+
+    sqlite: SqliteFile | None = default(None, "A file on a local disk; unset: idempotency-gateway.db.")
+    memory: Annotated[Literal[True], BeforeValidator(parse_flag)] | None = default(
+        None, "In the process; gone with it."
+    )
+    postgres: PostgresUrl | None = Field(
+        default=None, repr=False, description="PostgreSQL 15 or later, the authority; may be file:///path."
+    )
+    redis: RedisUrl | None = Field(
+        default=None,
+        repr=False,
+        description="Redis 7.0 or later, or Valkey: in front of postgres, or alone; may be file:///path.",
+    )
+
+
+class DigestSettings(Shape):
+    """The secret of every digest."""
+
+    key: SecretKey | None = Field(
+        default=None,
+        repr=False,
+        description="HMAC of keys, scopes, fingerprints; unset: the store makes one and keeps it.",
+    )
+
+
+class EncryptionSettings(Shape):
+    """Sealing of kept answers."""
+
+    keys: list[SecretKey] = Field(
+        default_factory=list,
+        repr=False,
+        description="Secrets of at least 16 bytes: the first one encrypts, all decrypt; unset: nothing is sealed.",
+    )
+
+
+class LogSettings(Shape):
+    """Log lines on standard error."""
+
+    format: Literal["json", "console"] | None = default(None, "Unset: console on a terminal, else json.")
+    level: Literal["debug", "info", "warning", "error", "critical"] = default("info", "The least level written.")
+
+
+class Settings(Shape):
+    """The configuration of Idempotency Gateway."""
+
+    listen: Listen = default("127.0.0.1:8080", "The data listener.")
+    admin: AdminSettings = made(AdminSettings, "The operator's listener.")
+    store: StoreSettings = Field(
+        default_factory=StoreSettings,
+        description="Where records live; also as a URL.",
+        json_schema_extra=also_written({"type": "string", "pattern": STORE_URL}),
+    )
+    digest: DigestSettings = made(DigestSettings, "The secret of every digest.")
+    encryption: EncryptionSettings = made(EncryptionSettings, "Sealing of kept answers.")
+    shutdown_grace: Duration | None = default(None, "How long SIGTERM waits; unset: the longest timeout.total and 5s.")
+    problem_base_url: ProblemBase | None = default(None, "Put before a problem's name in its type; unset: a URN.")
+    public_url: PublicOrigin | None = default(
+        None, "The origin that callers see, for Location; unset: http and the Host they sent."
+    )
+    workers: Processes = default(1, "Processes that share the listener.")
+    log: LogSettings = made(LogSettings, "Log lines.")
+    policy: PolicySettings = made(PolicySettings, "Defaults for every route.")
+    routes: Annotated[list[RouteSettings], Field(min_length=1)] = Field(description="First match wins.")

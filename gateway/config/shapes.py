@@ -1,0 +1,143 @@
+"""What every part of the configuration's shape is made of: how a value is read, and how JSON Schema describes it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from gateway.config.files import parse_header_value, parse_pem_file, parse_secret_key
+from gateway.config.units import (
+    ADDRESS,
+    DURATION,
+    HEADER_NAME,
+    METHOD,
+    NAME,
+    SIZE,
+    Address,
+    parse_address,
+    parse_duration,
+    parse_flag,
+    parse_header_name,
+    parse_method,
+    parse_name,
+    parse_size,
+    parse_text,
+    whole_number,
+)
+from gateway.config.urls import (
+    POSTGRES,
+    REDIS,
+    BaseUrl,
+    parse_base_url,
+    parse_match_host,
+    parse_origin,
+    parse_path,
+    parse_postgres_url,
+    parse_problem_base,
+    parse_redis_url,
+    parse_sqlite_file,
+    parse_strip_prefix,
+)
+from gateway.protocol.fingerprint import pointer_tokens
+
+
+class Shape(BaseModel):
+    """What every part has in common: nothing unknown, nothing changed later, no value in a message."""
+
+    # Defaults are validated, so that they are written, here and in the schema, as people write them.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """A setting with nothing behind its colon is one that was left out; an unknown one is still told."""
+        if not isinstance(value, dict):
+            return value
+        return {name: part for name, part in value.items() if part is not None or name not in cls.model_fields}
+
+
+def default(value: Any, description: str) -> Any:  # noqa: ANN401 - any field
+    """A field with a default."""
+    return Field(default=value, description=description)
+
+
+def made(make: Callable[[], Any], description: str) -> Any:  # noqa: ANN401 - any field
+    """A field whose default is made anew each time."""
+    return Field(default_factory=make, description=description)
+
+
+def also_written(other: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Adds to a part's schema another way of writing it."""
+
+    def extend(schema: dict[str, Any]) -> None:
+        told = {name: schema.pop(name) for name in list(schema) if name in ("description", "default")}
+        whole = dict(schema)
+        schema.clear()
+        schema.update(told, anyOf=[other, whole])
+
+    return extend
+
+
+def _parse_pointer(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a JSON Pointer, such as /id")
+    try:
+        pointer_tokens(value)
+    except ValueError:
+        raise ValueError(
+            "must be a JSON Pointer, such as /id: '/' before each name, '~0' for '~', '~1' for '/'"
+        ) from None
+    return value
+
+
+def _text(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+def _whole(least: int, most: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    schema = WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
+    return BeforeValidator(whole_number(least, most)), schema
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), _text(DURATION, "250ms", "30s", "24h")]
+Size = Annotated[int, BeforeValidator(parse_size), _text(SIZE, "64KiB", "16MiB")]
+Flag = Annotated[bool, BeforeValidator(parse_flag)]
+Text = Annotated[str, BeforeValidator(parse_text), _text(r"^\S")]
+Name = Annotated[str, BeforeValidator(parse_name), _text(NAME, "payments")]
+
+Listen = Annotated[Address, BeforeValidator(parse_address), _text(ADDRESS, "127.0.0.1:8080")]
+Url = Annotated[BaseUrl, BeforeValidator(parse_base_url), _text("^https?://", "https://api.example.com")]
+PublicOrigin = Annotated[BaseUrl, BeforeValidator(parse_origin), _text("^https?://", "https://pay.example.com")]
+ProblemBase = Annotated[
+    str, BeforeValidator(parse_problem_base), _text("^(https?://|urn:).*[/#:=]$", "https://example.com/problems/")
+]
+MatchHost = Annotated[str, BeforeValidator(parse_match_host), _text(r"^\S*$", "pay.internal")]
+StripPrefix = Annotated[str, BeforeValidator(parse_strip_prefix), _text("^(/.*)?$", "/v1")]
+UrlPath = Annotated[str, BeforeValidator(parse_path), _text("^/", "/v1/")]
+PostgresUrl = Annotated[
+    str, BeforeValidator(parse_postgres_url), _text(f"^({POSTGRES}|file:///)", "postgresql://gateway@db/gateway")
+]
+RedisUrl = Annotated[str, BeforeValidator(parse_redis_url), _text(f"^({REDIS}|file:///)", "redis://redis:6379/0")]
+SqliteFile = Annotated[str, BeforeValidator(parse_sqlite_file), _text(".", "./idempotency-gateway.db")]
+
+HeaderName = Annotated[str, BeforeValidator(parse_header_name), _text(HEADER_NAME, "Idempotency-Key")]
+Method = Annotated[str, BeforeValidator(parse_method), _text(METHOD, "POST")]
+Pointer = Annotated[str, BeforeValidator(_parse_pointer), _text("^(/.*)?$", "/id")]
+
+SecretKey = Annotated[
+    bytes, BeforeValidator(parse_secret_key), _text("^.{16,}$|^file:///.", "file:///run/secrets/digest-key")
+]
+HeaderValue = Annotated[bytes, BeforeValidator(parse_header_value), _text("^.*$", "file:///run/secrets/api-token")]
+PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]
+
+_from_200 = _whole(200, 599)
+_to_1024 = _whole(1, 1024)
+_one = _whole(1, 1)
+_to_65535 = _whole(1, 65535)
+Status = Annotated[int, _from_200[0], _from_200[1]]
+KeyLength = Annotated[int, _to_1024[0], _to_1024[1]]
+Connections = Annotated[int, _to_65535[0], _to_65535[1]]
+Processes = Annotated[int, _one[0], _one[1]]

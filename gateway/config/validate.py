@@ -1,0 +1,147 @@
+"""What each setting alone cannot tell: settings that contradict each other, and settings without effect.
+
+A setting that does nothing is a complaint, because whoever wrote it believes that it does something. Only what was
+written counts, never a default. Where a part of the configuration could not be read, the rules that look at it say
+nothing, and all others still do, so that every complaint is told at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gateway.config.building import build_route, merged_policy
+from gateway.config.documents import Place
+from gateway.config.policy_rules import Finding, findings, written
+from gateway.config.route_rules import match_complaints, shadowed, upstream_complaints
+from gateway.config.settings import Settings
+from gateway.config.units import Address
+
+Complaints = Iterator[tuple[Place, str]]
+
+
+def complaints(settings: Settings, unread: frozenset[Place] = frozenset()) -> list[tuple[Place, str]]:
+    """Every complaint about settings that could be read; ``unread`` are the parts that hold a stand-in."""
+    judge = _Judge(settings, unread)
+    return [*judge.top(), *judge.policies(), *judge.routes()]
+
+
+class _Judge:
+    """One configuration under judgement."""
+
+    def __init__(self, settings: Settings, unread: frozenset[Place]) -> None:
+        self._settings = settings
+        self._unread = unread
+
+    def _readable(self, *places: Place) -> bool:
+        """Whether each place, and whatever it stands in, could be read."""
+        return not any(place[:length] in self._unread for place in places for length in range(1, len(place) + 1))
+
+    def top(self) -> Complaints:
+        """What stands outside of routes."""
+        settings = self._settings
+        stores = [name for name in type(settings.store).model_fields if getattr(settings.store, name) is not None]
+        if len(stores) > 1 and set(stores) != {"postgres", "redis"}:
+            told = f"names {len(stores)} stores: {', '.join(stores[:-1])} and {stores[-1]}"
+            yield ("store",), f"{told}; keep one, or postgres with redis in front of it"
+        keys = settings.encryption.keys
+        if keys and settings.store.memory:
+            yield ("encryption",), "has no effect: a store in memory writes nothing down; remove one of them"
+        if len(set(keys)) < len(keys):
+            yield ("encryption", "keys"), "holds one key twice; remove one"
+        if self._readable(("listen",), ("admin",)) and _same_port(settings.listen, settings.admin.listen):
+            place: Place = ("admin", "listen") if written(settings, ("admin", "listen")) else ("listen",)
+            yield place, "is the address of both listeners; choose another port for one"
+        totals = [
+            route.upstream.timeout.total
+            for index, route in enumerate(settings.routes)
+            if self._readable(("routes", index, "upstream", "timeout"))
+        ]
+        if settings.shutdown_grace is not None and totals and settings.shutdown_grace < max(totals):
+            told = f"is shorter than the longest timeout.total ({max(totals).total_seconds():g}s), so that a shutdown"
+            yield ("shutdown_grace",), f"{told} would leave outcomes unknown; lengthen it, or leave it out"
+
+    def policies(self) -> Complaints:
+        """What the policies say, told where it was written: on the route, else in the policy for all."""
+        general, routes = self._settings.policy, self._settings.routes
+        for_all: Counter[Finding] = Counter()
+        for index, route in enumerate(routes):
+            for finding in findings(merged_policy(general, route.policy), self._unread_policy(index)):
+                own = next((path for path in finding.settings if written(route.policy, path)), None)
+                if own is None:
+                    for_all[finding] += 1
+                else:
+                    yield ("routes", index, "policy", *own), finding.sentence
+        known = not any(place[:1] == ("routes",) and len(place) < 4 for place in self._unread)
+        for finding, count in for_all.items():
+            if finding.harmful or (count == len(routes) and known):
+                shared = next(path for path in finding.settings if written(general, path))
+                yield ("policy", *shared), finding.sentence
+        if all(not merged_policy(general, route.policy).methods for route in routes) and not self._unread:
+            place: Place = (
+                ("policy", "methods") if written(general, ("methods",)) else ("routes", 0, "policy", "methods")
+            )
+            yield place, "guards nothing on any route; name methods, such as [POST, PATCH]"
+
+    def _unread_policy(self, index: int) -> frozenset[str]:
+        """The parts of a route's policy that could not be read, on the route or for all."""
+        names = frozenset(type(self._settings.policy).model_fields)
+        own: Place = ("routes", index, "policy")
+        return frozenset(name for name in names if not self._readable((*own, name), ("policy", name)))
+
+    def routes(self) -> Complaints:
+        """What each route says by itself, and next to the others."""
+        names: dict[str, int] = {}
+        for index, route in enumerate(self._settings.routes):
+            place: Place = ("routes", index)
+            if self._readable((*place, "name")):
+                if route.name in names:
+                    yield (*place, "name"), f"is the name of route {names[route.name]} too; give it one of its own"
+                names.setdefault(route.name, index)
+            policy = merged_policy(self._settings.policy, route.policy)
+            unread = self._unread_policy(index)
+            if self._readable((*place, "upstream")):
+                for path, sentence in upstream_complaints(route.upstream, policy, self._readable_parts(index)):
+                    yield (*place, "upstream", *path), sentence
+            if self._readable((*place, "match")) and "methods" not in unread:
+                for path, sentence in match_complaints(route, policy):
+                    yield (*place, *path), sentence
+        yield from self._hidden()
+        yield from self._spaces()
+
+    def _readable_parts(self, index: int) -> frozenset[str]:
+        place: Place = ("routes", index)
+        parts = {name for name in ("url", "timeout", "tls", "headers") if self._readable((*place, "upstream", name))}
+        keys = {"key", "upstream_key"}
+        return frozenset(parts | {"keys"} if not keys & self._unread_policy(index) else parts)
+
+    def _hidden(self) -> Complaints:
+        matches = [
+            (index, route.name, route.match)
+            for index, route in enumerate(self._settings.routes)
+            if self._readable(("routes", index, "match"))
+        ]
+        for number, (index, _, later) in enumerate(matches):
+            for before, name, earlier in matches[:number]:
+                if shadowed(earlier, later):
+                    told = f"is never reached: route {before} ({name}) matches all of it first"
+                    yield ("routes", index), f"{told}; put it before that one, or remove it"
+                    break
+
+    def _spaces(self) -> Complaints:
+        """Two routes that share keys have to form them alike, or one key would be two."""
+        spaces: dict[str, tuple[str, str]] = {}
+        for index, route in enumerate(self._settings.routes):
+            unread = {"key", "scope", "namespace"} & self._unread_policy(index)
+            if unread or not self._readable(("routes", index, "upstream", "url")):
+                continue
+            policy = build_route(self._settings, route).policy
+            name, space = spaces.setdefault(policy.namespace, (route.name, policy.key_space()))
+            if space != policy.key_space():
+                told = f"shares the namespace {policy.namespace} with route {name}, whose keys are formed otherwise"
+                differ = f"({space}; here {policy.key_space()}); set policy.namespace, or form them alike"
+                yield ("routes", index, "policy"), f"{told} {differ}"
+
+
+def _same_port(one: Address, other: Address) -> bool:
+    hosts = {one.host, other.host}
+    everywhere = "0.0.0.0" in hosts and not any(":" in host for host in hosts)  # noqa: S104 - compared, not bound
+    return one.port == other.port != 0 and (len(hosts) == 1 or everywhere)

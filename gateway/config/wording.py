@@ -1,0 +1,79 @@
+"""A sentence of ours for each thing that pydantic finds. It never holds the value, which may be a secret."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.config.documents import Place
+from gateway.config.settings import Settings
+from gateway.config.unavailable import NOT_YET
+
+
+def told(fault: ValidationError) -> Iterator[tuple[Place, str]]:
+    """Place and sentence of each complaint."""
+    for error in fault.errors(include_url=False, include_input=False):
+        place = tuple(step for step in error["loc"] if step != "[key]")
+        yield place, _sentence(place, error)
+
+
+def _sentence(place: Place, error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown(place)
+        case "missing":
+            return _missing(place)
+        case "too_short" if place == ("routes",):
+            return _missing(place)
+        case "model_type" | "dict_type":
+            return "must hold settings of its own, as a mapping"
+        case "list_type":
+            return "must be a list, such as [a, b]"
+        case "enum" | "literal_error":
+            return f"must be {_choices(place, str(error.get('ctx', {}).get('expected', '')))}"
+        case _:
+            return error["msg"].removeprefix("Value error, ")
+
+
+def _choices(place: Place, expected: str) -> str:
+    """The choices that this version has, as they are written; pydantic gives them as ``'a', 'b' or 'c'``."""
+    refused = {value for pattern, values, _ in NOT_YET if pattern[-1] == place[-1] for value in values}
+    *most, last = [choice for choice in re.findall(r"\w+", expected.replace(" or ", ", ")) if choice not in refused]
+    return f"{', '.join(most)} or {last}" if most else last.lower()
+
+
+def _missing(place: Place) -> str:
+    if place == ("routes",):
+        return "there is no route; give --upstream URL, or routes with at least one name and upstream.url"
+    return "is required; add it"
+
+
+def _unknown(place: Place) -> str:
+    known = _known(Settings, place[:-1])
+    near = get_close_matches(str(place[-1]), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"there is no such setting; {hint}"
+
+
+def _known(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
+    """The settings at a place in the shape."""
+    for step in path:
+        if isinstance(step, int):
+            continue
+        inner = _model_in(model.model_fields[step].annotation)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        if found := _model_in(part):
+            return found
+    return None

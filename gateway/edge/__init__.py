@@ -1,0 +1,1 @@
+"""The downstream side: the HTTP guard and the ASGI application."""

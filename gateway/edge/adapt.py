@@ -1,0 +1,146 @@
+"""Between ASGI and the protocol: a scope becomes a head, a reply becomes fields on the wire."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+from gateway.policies.routing import Route
+from gateway.protocol.commands import Reply
+from gateway.protocol.headers import (
+    AGAIN,
+    EXPIRES,
+    ORIGIN,
+    RECORDED,
+    REPLAYED,
+    STATUS,
+    Header,
+    Headers,
+    values,
+)
+from gateway.protocol.model import Origin, StoredResponse
+from gateway.protocol.outcomes import Outcome
+from gateway.proxying.forwarding import Caller, rewrite_location
+
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head, inspected. ``target`` is path and query as sent; ``host`` is in lower case."""
+
+    method: str
+    target: str
+    path: str
+    host: str
+    headers: Headers
+    version: str
+    caller: Caller
+
+    @property
+    def declared_length(self) -> int | None:
+        """The length of the body, ``0`` where there is none, ``None`` where only its end will tell."""
+        for name, value in self.headers:
+            if name == b"content-length":
+                return int(value)
+            if name == b"transfer-encoding":
+                return None
+        return 0
+
+
+def read_head(scope: Mapping[str, Any]) -> Head:
+    """The head of an ASGI scope whose ``raw_path`` holds the whole request target."""
+    headers: Headers = scope["headers"]
+    target = scope["raw_path"].decode("ascii")
+    host = next(value for name, value in headers if name == b"host")
+    client = scope["client"]
+    return Head(
+        method=scope["method"],
+        target=target,
+        path=target.partition("?")[0],
+        host=host.decode("ascii").lower(),
+        headers=headers,
+        version=scope["http_version"],
+        caller=Caller(client[0] if client else "unknown", host, scope["scheme"]),
+    )
+
+
+def trace_of(headers: Headers, chance: bytes) -> bytes:
+    """The caller's W3C ``traceparent``, or a new one made of 24 bytes of ``chance``."""
+    sent = values(headers, b"traceparent")
+    if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]):
+        return sent[0]
+    return b"00-%s-%s-00" % (chance[:16].hex().encode(), chance[16:24].hex().encode())
+
+
+def response_head(reply: Reply, route: Route | None, origin: bytes, method: str) -> tuple[int, list[Header]]:
+    """Status and fields as the caller of ``method`` gets them; ``origin`` is how the caller reaches the gateway.
+
+    A reply's fields are end-to-end already: the protocol has seen to it.
+    """
+    response = reply.response
+    fields = list(response.headers)
+    gateway_made = isinstance(response, StoredResponse) and response.origin is Origin.GATEWAY
+    if not gateway_made and route is not None:
+        fields = [_located(field, route, origin) for field in fields]
+    if isinstance(response, StoredResponse):
+        fields = _framed(fields, response, method)
+    elif response.status in _LENGTHLESS:
+        fields = [field for field in fields if not _says_length(field)]
+    fields += _marks(reply)
+    if gateway_made:
+        fields.append((ORIGIN, b"gateway"))
+    return response.status, fields
+
+
+def _located(field: Header, route: Route, origin: bytes) -> Header:
+    name, value = field
+    if len(name) != 8 or name.lower() != b"location":
+        return field
+    return name, rewrite_location(value, route, origin)
+
+
+def _framed(fields: list[Header], response: StoredResponse, method: str) -> list[Header]:
+    """A kept answer has a length whatever its first framing was; 204 and 304 never say one (RFC 9110, 8.6).
+
+    An answer to ``HEAD`` has the upstream's or none: its own body says nothing of the one that it stands for.
+    """
+    if response.status in _LENGTHLESS:
+        return [field for field in fields if not _says_length(field)]
+    if method == "HEAD" or any(map(_says_length, fields)):
+        return fields
+    return [*fields, (b"Content-Length", str(len(response.body)).encode())]
+
+
+_LENGTHLESS = frozenset({204, 304})
+
+
+def _says_length(field: Header) -> bool:
+    return len(field[0]) == 14 and field[0].lower() == b"content-length"
+
+
+def _marks(reply: Reply) -> list[Header]:
+    if reply.outcome is None:
+        return []
+    marks: list[Header] = [(STATUS, reply.outcome.value.encode())]
+    if reply.outcome is Outcome.REPLAYED:
+        marks.append((REPLAYED, b"true"))
+    if reply.expires is not None:
+        marks.append((EXPIRES, rfc3339(reply.expires)))
+    if reply.again:
+        marks.append((AGAIN, b"true"))
+    if not reply.recorded:
+        marks.append((RECORDED, b"false"))
+    return marks
+
+
+def rfc3339(moment: datetime) -> bytes:
+    """``2026-11-23T20:15:00Z`` (RFC 3339); rounded down, so that nobody is promised a moment too much."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+
+def http_date(moment: datetime) -> bytes:
+    """An IMF-fixdate (RFC 9110, section 5.6.7)."""
+    return format_datetime(moment, usegmt=True).encode()

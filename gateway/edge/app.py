@@ -1,0 +1,257 @@
+"""The data listener as a raw ASGI application: head, route, key, body, claim; then the reply.
+
+The order of checks is the contract's: HTTP sanity (the wire's guard), route, limits, key syntax; scope, fingerprint and
+the state of the key are the store's and the protocol's to judge.
+"""
+
+import os
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.edge import failures
+from gateway.edge.adapt import Head, http_date, read_head, response_head, trace_of
+from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
+from gateway.edge.guard import route_guard
+from gateway.edge.presence import Presence
+from gateway.errors import OutcomeUnknown
+from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
+from gateway.policies.policy import KeySource
+from gateway.policies.routing import Route, RouteTable
+from gateway.ports import Answer, Content, Observer, Outgoing, Upstream
+from gateway.protocol import observations as seen
+from gateway.protocol import problems
+from gateway.protocol.commands import Reply
+from gateway.protocol.events import CallerGone
+from gateway.protocol.exchange import Call
+from gateway.protocol.fingerprint import Body, Digester, RequestFacts
+from gateway.protocol.headers import Header, Headers, values
+from gateway.protocol.model import Origin, StoredResponse
+from gateway.protocol.problems import Problem
+from gateway.protocol.terms import OnConflict, OnUnknown
+from gateway.proxying.forwarding import Forwarding
+from gateway.runner.exchanges import Errand, Exchanges
+from gateway.runner.forward import forward
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Methods whose requests mean something without a body and are sent without one.
+_BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How the gateway presents itself: the base of problem types, and the origin that callers see if not ``Host``."""
+
+    problem_base: str = problems.URN
+    public_origin: bytes | None = None
+
+
+class Plan:
+    """What a route decides for every request, worked out once."""
+
+    __slots__ = ("forwarding", "meaningful", "route")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.forwarding = Forwarding(route)
+        policy = route.policy
+        names = {*policy.recipe.scope, *policy.recipe.headers, policy.key.header, policy.upstream_key.header}
+        self.meaningful = frozenset(name.lower().encode() for name in {*names, "idempotency-key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request at the edge."""
+
+    head: Head
+    trace: bytes
+    receive: Receive
+    send: Send
+    presence: Presence
+
+
+class Edge:
+    """The ASGI application of the data listener."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        exchanges: Exchanges,
+        upstream: Upstream,
+        observer: Observer,
+        digester: Digester,
+        face: Face,
+    ) -> None:
+        self._routes = routes
+        self._plans = {route.name: Plan(route) for route in routes.routes}
+        self._exchanges = exchanges
+        self._upstream = upstream
+        self._observer = observer
+        self._digester = digester
+        self._face = face
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, answered; whatever goes wrong with it, no foreign hand answers."""
+        begun = False
+
+        async def tell(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        head = read_head(scope)
+        visit = Visit(head, trace_of(head.headers, os.urandom(24)), receive, tell, scope["state"]["presence"])
+        route = self._routes.find(head.host, head.path, head.method)
+        plan = self._plans[route.name] if route else None
+        try:
+            await self._serve(visit, plan)
+        except (CallerHungUp, CancelledError):
+            # Nobody is there to be answered, or the server is at its end; nothing half-received was forwarded as whole.
+            return
+        except NoRoom as fault:
+            self._observer.observe(seen.StoreFault("spool", str(fault)))
+            await self._refuse(visit, plan, failures.body_not_spooled(), close=True)
+        except Exception as fault:  # noqa: BLE001 - the last resort, which tells all of them
+            self._observer.observe(seen.InternalFault(plan.route.name if plan else "", fault))
+            if not begun:
+                await self._refuse(visit, plan, failures.internal_fault(), close=True)
+
+    async def _serve(self, visit: Visit, plan: Plan | None) -> None:
+        if plan is None:
+            return await self._refuse(visit, None, problems.no_route())
+        head = visit.head
+        if problem := route_guard(head.headers, plan.meaningful):
+            return await self._refuse(visit, None, problem, close=True)
+        if head.method in plan.route.policy.methods:
+            return await self._maybe_guarded(visit, plan)
+        return await self._unguarded(visit, plan)
+
+    async def _maybe_guarded(self, visit: Visit, plan: Plan) -> None:
+        head, policy = visit.head, plan.route.policy
+        key = header_key(policy, head.headers)
+        if isinstance(key, Unguarded):
+            return await self._unguarded(visit, plan)
+        if (head.declared_length or 0) > policy.max_request_body:
+            return await self._refuse(visit, plan, problems.request_too_large(policy.max_request_body), close=True)
+        if isinstance(key, Problem):
+            return await self._refuse(visit, plan, key, close=head.declared_length != 0)
+        body = await read_whole(visit.receive, policy.max_request_body)
+        if isinstance(body, TooLarge):
+            return await self._refuse(visit, plan, problems.request_too_large(policy.max_request_body), close=True)
+        if policy.key.source is KeySource.BODY:
+            key = body_key(policy, body)
+            if isinstance(key, Problem):
+                return await self._refuse(visit, plan, key)
+            if isinstance(key, Unguarded):
+                return await self._unguarded(visit, plan, body)
+        return await self._guarded(visit, plan, key, body)
+
+    async def _guarded(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
+        exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
+        try:
+            # Only where an answer would be kept, or a call waits, does it matter now whether somebody is there.
+            terms = plan.route.policy.terms
+            matters = terms.on_unknown is OnUnknown.FAIL or terms.on_conflict is OnConflict.WAIT
+            with visit.presence.watched(lambda: exchange.tell(CallerGone())) if matters else nullcontext():
+                reply = await exchange.reply
+        except CancelledError:
+            exchange.abandon()
+            raise
+        extra: list[Header] = [(b"Connection", b"close")] if self._exchanges.closing else []
+        return await self._answer(visit, plan, reply, exchange.answer, extra)
+
+    def _errand(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> Errand:
+        head, route = visit.head, plan.route
+        target = route.upstream_target(head.target).encode("ascii")
+        facts = RequestFacts(head.method.encode(), target, head.headers, body)
+        claim = claim_for(route, self._digester, facts, key, os.urandom(16))
+        told = upstream_key(route.policy, self._digester, key)
+        request = Outgoing(
+            method=head.method,
+            target=target,
+            headers=plan.forwarding.guarded(head.headers, told, head.caller, visit.trace),
+            body=body.chunks() if body.size or head.method not in _BODYLESS else None,
+            length=body.size,
+        )
+        terms = route.policy.terms
+        call = Call(
+            f"urn:idempotency-gateway:record:{claim.id}",
+            terms,
+            route.policy.drop_headers,
+            self._face.problem_base,
+            _date() if terms.on_unknown is OnUnknown.FAIL else (),
+        )
+        return Errand(call, claim, route, request)
+
+    async def _unguarded(self, visit: Visit, plan: Plan, body: Body | None = None) -> None:
+        async with visit.presence.required():
+            await self._pass_on(visit, plan, body)
+
+    async def _pass_on(self, visit: Visit, plan: Plan, body: Body | None) -> None:
+        head, route = visit.head, plan.route
+        length = head.declared_length if body is None else body.size
+        content: Content = None
+        if length != 0:
+            content = await pass_through(visit.receive) if body is None else body.chunks()
+        request = Outgoing(
+            method=head.method,
+            target=route.upstream_target(head.target).encode("ascii"),
+            headers=plan.forwarding.unguarded(head.headers, head.caller, visit.trace),
+            body=content,
+            length=None if length == 0 and head.method in _BODYLESS else length,
+        )
+        call = self._call(visit, route)
+        reply, answer = await forward(self._upstream, self._observer, route, call, request)
+        await self._answer(visit, plan, reply, answer)
+
+    def _call(self, visit: Visit, route: Route) -> Call:
+        return Call(_instance(visit.trace), route.policy.terms, problem_base=self._face.problem_base)
+
+    async def _refuse(self, visit: Visit, plan: Plan | None, problem: Problem, *, close: bool = False) -> None:
+        """An answer of the gateway before any exchange. ``close``: the body was not read and will not be."""
+        response = problem.render(self._face.problem_base, _instance(visit.trace))
+        name = plan.route.name if plan else ""
+        self._observer.observe(seen.Answered(name, problem.outcome or problem.name, problem.status))
+        extra: list[Header] = [(b"Connection", b"close")] if close else []
+        await self._answer(visit, plan, Reply(problem.outcome, response), None, extra)
+
+    async def _answer(
+        self, visit: Visit, plan: Plan | None, reply: Reply, answer: Answer | None, extra: list[Header] | None = None
+    ) -> None:
+        origin = self._face.public_origin or visit.head.caller.scheme.encode() + b"://" + visit.head.caller.host
+        status, fields = response_head(reply, plan.route if plan else None, origin, visit.head.method)
+        if isinstance(reply.response, StoredResponse):
+            if reply.response.origin is Origin.GATEWAY and not values(reply.response.headers, b"date"):
+                fields += _date()
+            await visit.send({"type": "http.response.start", "status": status, "headers": fields + (extra or [])})
+            await visit.send({"type": "http.response.body", "body": reply.response.body})
+        elif answer is not None:
+            await self._stream(visit, status, fields, answer)
+
+    async def _stream(self, visit: Visit, status: int, fields: list[Header], answer: Answer) -> None:
+        """Passes the body on as it comes. One that breaks off ends the connection, so that it never looks whole."""
+        passed, length = 0, answer.length
+        try:
+            await visit.send({"type": "http.response.start", "status": status, "headers": fields})
+            async for piece in answer.stream():
+                passed += len(piece)
+                await visit.send({"type": "http.response.body", "body": piece, "more_body": passed != length})
+        except OutcomeUnknown:
+            return
+        finally:
+            answer.close()
+        if passed != length or not length:
+            await visit.send({"type": "http.response.body", "body": b""})
+
+
+def _date() -> Headers:
+    return ((b"Date", http_date(datetime.now(UTC))),)
+
+
+def _instance(trace: bytes) -> str:
+    return f"urn:idempotency-gateway:trace:{trace[3:35].decode()}"

@@ -1,0 +1,118 @@
+"""The guard in front of everything: what of HTTP is clear enough to be passed on.
+
+Pure. It sees the head as it came on the wire, before any application code runs and before trailers can join the
+fields. Whatever two parsers could read differently is refused (RFC 9112, sections 3 and 6; RFC 9110, section 7.6.1).
+"""
+
+import re
+
+from gateway.protocol import problems
+from gateway.protocol.headers import Header, Headers, connection_options
+from gateway.protocol.problems import Problem
+
+# Bounds on what is taken into memory before anything is known of the caller.
+TARGET_LIMIT = 8 * 1024
+HEADER_LIMIT = 16 * 1024
+FIELD_LIMIT = 100
+
+_TARGET = re.compile(rb"/(?!/)[!-\"$-~]*")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{1,5})?")
+
+# In a path: dot segments, also encoded; encoded slash, backslash or NUL; a backslash; a percent sign that encodes
+# nothing. A route, a fingerprint and an upstream must not read one target in three ways.
+_CONFUSING = re.compile(
+    rb"(?:^|/)(?:\.|%2e){1,2}(?=/|$)|%2f|%5c|%00|\\|%(?![0-9a-f]{2})",
+    re.IGNORECASE,
+)
+
+# Fields that no intermediary may be told to drop: the request would mean something else without them.
+_NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"host", b"forwarded"})
+
+
+def inspect(method: bytes, target: bytes, version: str, headers: Headers) -> Problem | None:
+    """What is wrong with a head, or ``None``. ``headers`` have lower-case names."""
+    if method in (b"CONNECT", b"TRACE"):
+        return problems.unsupported(405, f"This gateway does not carry {method.decode()}.")
+    return _target(target) or _fields(version, headers)
+
+
+def _target(target: bytes) -> Problem | None:
+    if len(target) > TARGET_LIMIT:
+        return problems.target_too_long(TARGET_LIMIT)
+    if not _TARGET.fullmatch(target):
+        return problems.bad_request("The request target must be a path that begins with one slash, in printable ASCII.")
+    path = target.partition(b"?")[0]
+    if (b"%" in path or b"." in path or b"\\" in path) and _CONFUSING.search(path):
+        return problems.bad_request(
+            "The path has a dot segment, an encoded slash, backslash or NUL, or a percent sign that encodes nothing."
+        )
+    return None
+
+
+def _fields(version: str, headers: Headers) -> Problem | None:
+    """Most fields are of no concern here, so they are sorted out first."""
+    framing = [field for field in headers if field[0] in _FRAMING]
+    if problem := _framing(framing, version):
+        return problem
+    for name, value in headers:
+        if name in _RARE and (problem := _rare(name, value, headers)):
+            return problem
+        if b"_" in name and name.replace(b"_", b"-").startswith(_IMITATED):
+            return problems.bad_request("A field name with an underscore imitates one that frames or addresses a call.")
+    return None
+
+
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+# What frames a body, says what it is, or says where a call came from: an underscore twin may pass for it further on.
+_IMITATED = (b"content-", b"transfer-encoding", b"x-forwarded-", b"x-real-ip")
+_RARE = frozenset({b"connection", b"upgrade", b"content-type", b"expect", b"http2-settings"})
+
+
+def _framing(fields: list[Header], version: str) -> Problem | None:
+    names = [name for name, _ in fields]
+    if names.count(b"host") != 1:
+        return problems.bad_request("There must be exactly one Host field.")
+    if len(names) > 2:
+        return problems.bad_request("The length of the body is given twice.")
+    for name, value in fields:
+        if name == b"host" and not _HOST.fullmatch(value):
+            return problems.bad_request("The Host field is not a host name.")
+        if name == b"content-length" and not _LENGTH.fullmatch(value):
+            return problems.bad_request("Content-Length must be one number of at most 15 digits.")
+        if name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
+            return problems.bad_request("Transfer-Encoding may only be chunked, once, in HTTP/1.1.")
+    return None
+
+
+def _rare(name: bytes, value: bytes, headers: Headers) -> Problem | None:
+    if name in (b"upgrade", b"http2-settings"):
+        return problems.unsupported(501, "This gateway does not upgrade connections.")
+    if name == b"content-type" and value.lower().startswith(b"application/grpc"):
+        return problems.unsupported(501, "This gateway does not carry gRPC.")
+    if name == b"expect" and value.lower() != b"100-continue":
+        return problems.bad_request("The only expectation that can be met is 100-continue.")
+    if name == b"connection" and (named := _wrongly_named(connection_options(headers))):
+        return problems.bad_request(f"Connection must not name {named.decode('ascii', 'replace')}.")
+    return None
+
+
+def _wrongly_named(options: frozenset[bytes]) -> bytes | None:
+    for option in sorted(options):
+        if option in _NOT_HOP_BY_HOP or option.startswith((b"content-", b"x-forwarded-")):
+            return option
+    return None
+
+
+def route_guard(headers: Headers, meaningful: frozenset[bytes]) -> Problem | None:
+    """What is wrong once the route is known. ``meaningful``: its key and scope fields, lower case.
+
+    An underscore twin (``Idempotency_Key``) becomes the real field in frameworks that map names to variables; a
+    ``Connection`` that names one would take it away from the request.
+    """
+    for name, _ in headers:
+        if b"_" in name and name.replace(b"_", b"-") in meaningful:
+            return problems.bad_request("A field name with an underscore imitates one that this route reads.")
+        if name == b"connection" and (named := connection_options(headers) & meaningful):
+            return problems.bad_request(f"Connection must not name {min(named).decode('ascii', 'replace')}.")
+    return None

@@ -1,0 +1,124 @@
+"""A listening socket and the uvicorn server behind it, started and stopped by whoever composes the gateway.
+
+uvicorn's own ``serve`` owns signals and prints banners; here it only serves.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, Literal
+
+import uvicorn
+
+from gateway.errors import ConfigInvalid
+
+# Longer than the idle time-out of the load balancers in front (60 s is their usual one), so that it is they who close.
+KEEP_ALIVE = 75
+BACKLOG = 2048
+
+# At the end of the grace: how long answers already given may take to leave, in seconds.
+LAST_WORDS = 0.5
+
+
+def bind(host: str, port: int, option: str) -> socket.socket:
+    """A socket that listens, or ``ConfigInvalid`` with what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError) as fault:
+        listening.close()
+        raise ConfigInvalid(f"{option}: cannot listen on {host}:{port}: {_why(fault)}") from fault
+    listening.setblocking(False)
+    return listening
+
+
+def _why(fault: OSError | OverflowError) -> str:
+    match fault:
+        case OSError(errno=errno.EADDRINUSE):
+            return "the address is in use. Stop the process that uses it, or choose another port."
+        case OSError(errno=errno.EACCES):
+            return "permission denied. Choose a port above 1023, or run with the right to use this one."
+        case OSError(errno=errno.EADDRNOTAVAIL) | socket.gaierror():
+            return "this machine has no such address. Choose one that it has, or 0.0.0.0 for all."
+        case _:
+            return f"{fault}."
+
+
+class Listener:
+    """One listener: ``start`` serves; ``close``, ``finish`` and ``end`` are its orderly end, step by step."""
+
+    def __init__(
+        self, app: Callable[..., Any], listening: socket.socket, protocol: type[asyncio.Protocol] | Literal["httptools"]
+    ) -> None:
+        self._socket = listening
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=protocol,
+                ws="none",
+                loop="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
+            )
+        )
+
+    @property
+    def address(self) -> str:
+        """``host:port`` as bound."""
+        host, port = self._socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def start(self) -> None:
+        """Serves from now on."""
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._socket])
+
+    def close(self) -> None:
+        """Accepts no more; idle connections end now, others with what they carry."""
+        for server in self._server.servers:
+            server.close()
+        self._socket.close()
+        for connection in list(self._server.server_state.connections):
+            connection.shutdown()
+
+    async def finish(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Returns when the last connection has ended, at the latest after ``grace`` seconds or at ``hurry``."""
+        ended = asyncio.create_task(self._all_ended())
+        hurried = asyncio.create_task((hurry or asyncio.Event()).wait())
+        await asyncio.wait([ended, hurried], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        hurried.cancel()
+
+    async def end(self) -> None:
+        """Lets what was just said be heard, then breaks off every connection that is left."""
+        await self.finish(LAST_WORDS)
+        state = self._server.server_state
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            _, busy = await asyncio.wait(list(state.tasks), timeout=LAST_WORDS)
+            for task in busy:
+                task.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """All three in turn."""
+        self.close()
+        await self.finish(grace)
+        await self.end()
+
+    async def _all_ended(self) -> None:
+        state = self._server.server_state
+        while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn tells nobody when one ends
+            await asyncio.sleep(0.02)

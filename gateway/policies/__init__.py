@@ -1,0 +1,1 @@
+"""What an operator may choose: values and pure functions over them."""

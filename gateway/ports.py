@@ -1,0 +1,295 @@
+"""The seams to the outside world. Each docstring is a numbered law; every implementation sits the same tests.
+
+The runner sees only these; nothing here names a library, a socket or a clock that ticks by itself.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from gateway.policies.routing import Target
+from gateway.protocol.headers import Headers
+from gateway.protocol.model import (
+    Busy,
+    Claim,
+    Completed,
+    Forgotten,
+    Grant,
+    Identity,
+    Moved,
+    Record,
+    RecordId,
+    Settled,
+    Settlement,
+    Verdict,
+)
+from gateway.protocol.observations import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCounts:
+    """What one sweep did: leases found over, unknowns and answers that became tombstones, records forgotten."""
+
+    lapsed: int = 0
+    unknown_expired: int = 0
+    answers_expired: int = 0
+    forgotten: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return self.lapsed + self.unknown_expired + self.answers_expired + self.forgotten
+
+
+class Watch(Protocol):
+    """One call's wait for a record that another call holds.
+
+    W1. ``changed`` returns soon after the record was settled, by whatever process, since it was watched or ``changed``
+        last returned. It may return without a change: it is a reason to claim again, never a verdict.
+    W2. Those who wait cost the store no more than a look a second for each record and process.
+    """
+
+    async def changed(self, seconds: float) -> None:
+        """Returns when the record may have changed, and after ``seconds`` at the latest; at once when closed."""
+        ...
+
+    def close(self) -> None:
+        """Waits no longer; may be repeated."""
+        ...
+
+
+class Store(Protocol):
+    """Where records live; the authority that alone grants claims.
+
+    S1. ``claim`` is one atomic step: of any number of claimants of one key exactly one hears ``Granted``, and the
+        grant is durable before it is heard. Repeated with the same owner, it is the same claim.
+    S2. Every verdict and every settlement is what ``protocol.claims`` rules on the stored record, at the store's clock.
+    S3. ``settle`` repeated is harmless; carrying an old fence or another owner it changes nothing and says ``Moved``.
+    S4. Whatever cannot be said for certain is ``StoreUnavailable``; a record that does not open is
+        ``RecordUnreadable``, never absence.
+    S5. Every method may be repeated by whoever called it, and then does no more than once.
+    S6. ``sweep`` turns and purges what retention allows, nothing else; every verdict is the same before and after it,
+        save that a purged key's fences begin anew (its owner tokens never come back).
+    S7. ``forget`` is heard after the tombstone is durable, and by then the answer is erased. A copy elsewhere is gone
+        too, or ``Forgotten.copies_gone`` is false, and it goes as soon as the front can be reached; asked again,
+        ``forget`` tells how that stands.
+    """
+
+    async def claim(self, claim: Claim) -> Verdict: ...
+
+    async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved: ...
+
+    async def watch(self, record_id: RecordId) -> Watch:
+        """Word of the record's settlement from now on, or a slow look where none can come; it never fails.
+
+        What was settled before is not told: claim again after it returned.
+        """
+        ...
+
+    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy: ...
+
+    async def look(self, record_id: RecordId) -> Record | None:
+        """The record as stored, turned by time; for operators and tests."""
+        ...
+
+    async def sweep(self, limit: int) -> SweepCounts:
+        """One batch of at most ``limit`` records a kind."""
+        ...
+
+    async def count(self) -> Mapping[str, int]:
+        """Records by state: ``in-flight``, ``completed``, ``unknown``, ``released``, ``expired``."""
+        ...
+
+    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
+        """The secret of every digest: kept if there is one, else ``configured``, else made now (32 bytes).
+
+        Another secret than the one in use raises ``StoreUnfit``, unless ``accept_change``: then it takes over, and no
+        key used so far is recognised. The store keeps a check value of a configured secret, never the secret itself.
+        """
+        ...
+
+    async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
+        """Remembers the settings that form key identity in ``namespace``.
+
+        Returns the earlier, different settings where there are any and ``accept_change`` is false; nothing is changed
+        then.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Returns when the store can grant; raises ``StoreUnavailable`` otherwise."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A copy that is to be gone from every front. ``until``: from then on it has ended by itself, late clocks included.
+
+    ``erased_in``: the incarnation of the front in which that was last seen to; ``None``: in none yet.
+    """
+
+    id: RecordId
+    until: datetime
+    erased_in: str | None = None
+
+
+class Authority(Store, Protocol):
+    """A store that may have fronts: it remembers what is to be gone from them for as long as a copy could live.
+
+    E1. An erasure is noted, as durably as a grant, before ``forget`` turns a record that may have been copied. Where
+        the record was not turned after all, it costs a copy, and nothing else.
+    E2. ``erasures`` are all those, by id and end, whose ``erased_in`` is another than ``incarnation``; ``erasure`` is
+        the last of one record.
+    E3. ``note_erased`` repeated is harmless. Erasures that have ended are told no more, and go with a ``sweep``, which
+        does not count them: it counts what happens to records.
+    """
+
+    async def erasures(self, incarnation: str, after: Erasure | None, limit: int) -> Sequence[Erasure]: ...
+
+    async def erasure(self, record_id: RecordId) -> Erasure | None: ...
+
+    async def note_erased(self, erasures: Sequence[Erasure], incarnation: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A call with this identity was in flight when the hint was written: since ``age``, for ``rest`` at most.
+
+    A claim repeated by its own ``owner`` is not busy: it is the call in flight (law 1).
+    """
+
+    identity: Identity
+    owner: bytes
+    age: timedelta
+    rest: timedelta
+
+
+class Front(Protocol):
+    """Copies in front of the authority. It may answer; it never grants.
+
+    F1. ``recall`` gives only what was put in for this very id, whole: a copy that does not open is none.
+    F2. A hint never takes the place of a completed copy, and is gone after ``lifetime``.
+    F3. A copy ends by itself when its answer is no longer replayed, by the front's clock.
+    F4. Whatever the front cannot do is ``StoreUnavailable``. Nothing is tried twice, and nothing need be: losing a copy
+        costs time, never a second call.
+    F5. ``erase`` puts a marker in a copy's place, which stays until ``until``: meanwhile ``recall`` finds nothing, and
+        no ``keep``, ``hint`` or ``drop`` changes it, however late it comes.
+    F6. ``incarnation`` names the front that answered last, and another one wherever copies may be there that were
+        erased: a server restored from an old dump, a replica that took over. ``None``: nothing was heard yet.
+    """
+
+    @property
+    def incarnation(self) -> str | None: ...
+
+    async def join(self, secret: bytes, *, accept_change: bool = False) -> None:
+        """Takes the digest secret, by which copies open, and this authority's side.
+
+        The front of an authority with another secret is ``StoreUnfit``, unless ``accept_change``: its copies open no
+        more.
+        """
+        ...
+
+    async def recall(self, record_id: RecordId) -> Completed | Hint | None: ...
+
+    async def keep(self, record: Completed) -> None: ...
+
+    async def hint(self, record_id: RecordId, hint: Hint, lifetime: timedelta) -> None: ...
+
+    async def drop(self, record_id: RecordId) -> None: ...
+
+    async def erase(self, record_id: RecordId, until: datetime) -> None: ...
+
+    async def ping(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+Content: TypeAlias = Iterable[bytes] | AsyncIterator[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it goes upstream: end-to-end fields without ``Host`` and framing, which the hop adds.
+
+    ``body``: whole (its length is sent), a stream (sent chunked, or by ``length`` where it is known), or nothing.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    body: Content = None
+    length: int | None = None
+
+
+class Answer(Protocol):
+    """An upstream's answer, its head read, its body perhaps not yet.
+
+    A1. ``headers`` are as they came, hop-by-hop fields included, informational answers skipped.
+    A2. ``whole`` returns the body, or ``None`` where it is longer than ``limit``; ``stream`` then gives it from its
+        beginning.
+    A3. A body cut short raises ``OutcomeUnknown``, never ends quietly.
+    A4. ``close`` ends the answer; a connection that was not read to its end is never used again.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def length(self) -> int | None:
+        """The declared length, ``0`` where the answer has no body, ``None`` where only its end will tell."""
+        ...
+
+    @property
+    def length_unverified(self) -> bool:
+        """Whether the answer ends with the connection, so that a cut one looks whole (RFC 9112, section 8)."""
+        ...
+
+    async def whole(self, limit: int) -> bytes | None: ...
+
+    def stream(self) -> AsyncIterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    """The hop.
+
+    U1. ``send`` writes one request at most once, on one connection; nothing below it ever sends again.
+    U2. ``NotSent`` is raised only while not one byte was handed to the socket; after that every fault is
+        ``OutcomeUnknown``, a reused connection that died included.
+    U3. ``dispatch_by`` (monotonic seconds) is looked at last before the first byte; too late is ``NotSent``. Then
+        ``on_dispatch`` is called, and the first byte follows: whoever cancels ``send`` knows by it what may have left.
+    U4. Bytes after the answer, or before a request, end the connection and reach nobody.
+    U5. Cancelling ``send`` closes its connection.
+    """
+
+    async def send(
+        self,
+        target: Target,
+        request: Outgoing,
+        *,
+        dispatch_by: float | None = None,
+        on_dispatch: Callable[[], None] | None = None,
+    ) -> Answer: ...
+
+    async def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Local deadlines. Never a party to what a record becomes: that clock is the store's."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        ...
+
+
+class Observer(Protocol):
+    """A sink for observations. It returns at once, and never raises."""
+
+    def observe(self, observation: Observation) -> None: ...

@@ -1,0 +1,1 @@
+"""The laws, pure: no await, clock, chance, environment, logging or framework."""

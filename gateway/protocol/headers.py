@@ -1,0 +1,68 @@
+"""Header fields as ordered pairs of bytes (RFC 9110, section 5).
+
+Knows which fields end at one hop and which the gateway claims for itself. Refuses to know sockets and frameworks.
+Order and multiplicity are part of an answer, so nothing here ever turns fields into a mapping.
+"""
+
+from collections.abc import Iterable
+
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
+
+# RFC 9110, section 7.6.1, and the older fields that RFC 2616 named. Trailer is one: trailers are not forwarded.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+STATUS = b"Idempotency-Status"
+EXPIRES = b"Idempotency-Expires"
+ORIGIN = b"Idempotency-Origin"
+RECORDED = b"Idempotency-Recorded"
+REPLAYED = b"Idempotent-Replayed"
+AGAIN = b"Idempotency-Sent-Again"
+
+# Only the gateway may say these; an upstream's field of the same name is removed.
+MARKS = frozenset(name.lower() for name in (STATUS, EXPIRES, ORIGIN, RECORDED, REPLAYED, AGAIN))
+
+
+def values(headers: Iterable[Header], name: bytes) -> list[bytes]:
+    """All values of the field ``name`` (lower case), in order."""
+    length = len(name)  # Compared first: most fields differ in it, and lowering each one would cost more.
+    return [value for field, value in headers if len(field) == length and field.lower() == name]
+
+
+def connection_options(headers: Iterable[Header]) -> frozenset[bytes]:
+    """The field names and options that ``Connection`` lists, in lower case (RFC 9110, section 7.6.1)."""
+    listed = values(headers, b"connection")
+    if not listed:
+        return frozenset()
+    return frozenset(token.strip().lower() for value in listed for token in value.split(b",") if token.strip())
+
+
+def end_to_end(headers: Iterable[Header], *, without: frozenset[bytes] = frozenset()) -> Headers:
+    """The fields that travel past this hop, in order, less ``without`` (lower-case names)."""
+    fields = tuple(headers)
+    dropped = HOP_BY_HOP | connection_options(fields) | without
+    return tuple(field for field in fields if field[0].lower() not in dropped)
+
+
+def kept(headers: Iterable[Header], drop: frozenset[bytes]) -> Headers:
+    """What a replay may say again: end-to-end fields less ``Set-Cookie``, the gateway's marks and ``drop``."""
+    return end_to_end(headers, without=MARKS | drop | {b"set-cookie"})
+
+
+def is_event_stream(headers: Iterable[Header]) -> bool:
+    """Whether an answer is a stream of events without an end of its own (``text/event-stream``)."""
+    return any(
+        value.split(b";")[0].strip().lower() == b"text/event-stream" for value in values(headers, b"content-type")
+    )

@@ -1,0 +1,293 @@
+"""The nouns of the law: who calls, which key, what is remembered of it.
+
+Everything here is frozen, slotted and compared by value. It knows neither how a call arrived nor where records live.
+Instants are aware ``datetime`` values of the authority's clock; durations are ``timedelta``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gateway.protocol.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class RecordId:
+    """HMAC-SHA256 over namespace and key, and the scope where callers are separate (law 10). 32 bytes."""
+
+    digest: bytes
+
+    def __str__(self) -> str:
+        return self.digest.hex()
+
+
+class BodyForm(StrEnum):
+    """How a request body enters its fingerprint."""
+
+    RAW = "raw"
+    JSON = "json"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How scope and fingerprint of a request are made. A record keeps its recipe and judges retries by it.
+
+    ``exclude`` holds JSON Pointers (RFC 6901) left out of a ``json`` body; ``headers`` and ``scope`` hold lower-case
+    field names.
+    """
+
+    body: BodyForm = BodyForm.RAW
+    exclude: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ("content-type",)
+    scope: tuple[str, ...] = ("authorization", "x-api-key")
+    algorithm: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one request from another under a recipe: two HMAC-SHA256 digests of 32 bytes, never the texts."""
+
+    recipe: Recipe
+    scope: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are remembered, each from the moment the one before it ends."""
+
+    response: timedelta
+    key: timedelta
+    unknown: timedelta
+
+
+class Origin(StrEnum):
+    """Who made an answer."""
+
+    UPSTREAM = "upstream"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """An answer as every later call gets it. ``length_unverified``: it ended with the connection (RFC 9112, 6.3)."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    origin: Origin = Origin.UPSTREAM
+    length_unverified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """The call was executed and answered with ``status``; the answer itself was not kept."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request for the right to send, once.
+
+    ``owner`` is 16 random bytes, the same for every repetition of this one claim (law 1). ``identify`` makes the
+    identity of this request under another recipe. ``takeover``: under ``on_unknown: retry``, how long after the first
+    sending the upstream itself still deduplicates; ``None`` never takes over.
+    """
+
+    id: RecordId
+    owner: bytes
+    identity: Identity
+    lease: timedelta
+    retention: Retention
+    identify: Callable[[Recipe], Identity] = field(compare=False)
+    takeover: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to send one request: the newest fence of its key, and the owner token that settles it."""
+
+    id: RecordId
+    fence: int
+    owner: bytes
+    retention: Retention
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Granted and not settled. Its lease over, it is Unknown (law 3)."""
+
+    id: RecordId
+    fence: int
+    owner: bytes
+    identity: Identity
+    retention: Retention
+    created_at: datetime
+    first_sent_at: datetime
+    lease_until: datetime
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Answered. ``replay_until`` and ``forget_at`` were fixed at settlement (law 9)."""
+
+    id: RecordId
+    fence: int
+    owner: bytes
+    identity: Identity
+    created_at: datetime
+    answer: StoredResponse | NotKept
+    replay_until: datetime
+    forget_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Sent, perhaps executed, not answered. ``expire_at`` makes it a tombstone that lasts until ``forget_at``."""
+
+    id: RecordId
+    fence: int
+    owner: bytes
+    identity: Identity
+    created_at: datetime
+    first_sent_at: datetime
+    since: datetime
+    reason: str
+    expire_at: datetime
+    forget_at: datetime
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Free again: nothing was executed. Keeps the fence (law 2), no scope and no fingerprint (law 5)."""
+
+    id: RecordId
+    fence: int
+    owner: bytes
+    forget_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A tombstone: the key is remembered, its answer is not."""
+
+    id: RecordId
+    fence: int
+    identity: Identity
+    forget_at: datetime
+
+
+Record = InFlight | Completed | Unknown | Released | Expired
+
+
+# What a settlement says of the one call that a grant allowed.
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """It was executed, and this is its answer."""
+
+    answer: StoredResponse | NotKept
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """It was not executed: not one byte was sent, or the answer proves it by policy (law 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUnknown:
+    """Nobody knows; ``reason`` is a short token such as ``timeout`` or ``reset``."""
+
+    reason: str
+
+
+Settlement = Complete | Release | MarkUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settlement holds. ``replay_until``: until when a completed answer is replayed."""
+
+    replay_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The record has moved on: a newer fence, an operator's word, or the end of its retention. Nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """No answer is left in the authority, and none comes back. ``copies_gone``: nor in a front that was reached."""
+
+    copies_gone: bool = True
+
+
+# What a claim hears.
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Send, once, under this grant."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another call with this key is in flight since ``age``; its lease ends in ``rest``.
+
+    ``owner``: whose it is, for copies of this verdict; who may repeat the claim is no part of what a caller hears.
+    """
+
+    age: timedelta
+    rest: timedelta
+    owner: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The key is known with another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerChanged:
+    """The key is known with other scope values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """The outcome of the call with this key is unknown since ``since``."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The first call's answer."""
+
+    response: StoredResponse
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerNotKept:
+    """Executed; its answer was not kept."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExpired:
+    """The key is remembered, its answer no more."""
+
+
+Refusal = Busy | Mismatch | CallerChanged | Undecided | Replay | AnswerNotKept | KeyExpired
+Verdict = Granted | Refusal

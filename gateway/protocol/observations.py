@@ -1,0 +1,142 @@
+"""What is worth counting or logging, as values. Names of metrics and log lines are telemetry's business."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call was answered. ``outcome`` is the value of ``Idempotency-Status``."""
+
+    route: str
+    outcome: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeLost:
+    """A sent call has no complete answer. ``key_prefix`` is the beginning of the record's id, never the key."""
+
+    route: str
+    reason: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class LateAnswer:
+    """An answer came after the caller had been told that the outcome is unknown."""
+
+    route: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call begins to wait for another one with its key."""
+
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementMoved:
+    """A settlement was refused: the record had moved on."""
+
+    route: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementSlow:
+    """The caller was answered before its outcome was written; writing goes on."""
+
+    route: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing was sent; ``dispatch-deadline`` among the reasons is a claim whose time a pause ate. ``detail`` is for
+    the operator: it may name addresses and files."""
+
+    route: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """An operator's choice to send again, or unguarded, took effect (contract, section 1)."""
+
+    route: str
+    choice: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """The store did not answer, or a record did not open."""
+
+    operation: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantTakenBack:
+    """A claim was granted after its caller had been told that nothing was sent; it was given back, unused."""
+
+    route: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class InternalFault:
+    """A fault of the gateway's own ended an exchange: its claim becomes unknown by its lease."""
+
+    route: str
+    fault: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One sweep's work."""
+
+    lapsed: int
+    unknown_expired: int
+    answers_expired: int
+    forgotten: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrontAsked:
+    """The store in front was asked for a copy. ``result``: ``answered``, ``nothing``, ``fault``, or ``skipped``."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontLost:
+    """The store in front does not answer; the authority is asked for everything meanwhile."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontBack:
+    """The store in front answers again."""
+
+
+Observation = (
+    Answered
+    | OutcomeLost
+    | LateAnswer
+    | Waiting
+    | SettlementMoved
+    | SettlementSlow
+    | NotSent
+    | PolicyChoice
+    | StoreFault
+    | GrantTakenBack
+    | InternalFault
+    | Swept
+    | FrontAsked
+    | FrontLost
+    | FrontBack
+)

@@ -1,0 +1,84 @@
+"""Request bodies on their way out: in one write with the head where they are small, piece by piece where not.
+
+Knows that a body must be as long as the head says, that an empty chunk would end a stream, and that a body which fails
+half-way must never look finished. Refuses to know answers: whoever holds the connection stops the writing.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
+
+from gateway.ports import Outgoing
+from gateway.proxying.connection import Connection
+from gateway.proxying.faults import invalid_request, wrong_length
+from gateway.proxying.http1 import framing_line, write_head
+
+# Up to this size head and body go in one write: one system call, one segment where it fits.
+SMALL = 64 * 1024
+
+
+class Message(NamedTuple):
+    """A request ready to be written: ``first`` in one go, then ``rest``, chunked where ``length`` is ``None``."""
+
+    first: bytes
+    rest: Iterable[bytes] | AsyncIterator[bytes] | None
+    length: int | None
+
+
+def compose(request: Outgoing, authority: bytes, *, only_call: bool) -> Message:
+    """The message of a request; ``only_call`` tells the upstream that the connection carries no other.
+
+    Raises ``NotSent`` where the request must not be written.
+    """
+    body = request.body
+    if body is None:
+        return Message(_head(request, None, authority, only_call=only_call), None, 0)
+    if not isinstance(body, tuple | list) and isinstance(body, AsyncIterator):
+        return Message(_head(request, request.length, authority, only_call=only_call), body, request.length)
+    length = request.length
+    if length is None:
+        body = tuple(body)
+        length = sum(map(len, body))
+    head = _head(request, length, authority, only_call=only_call)
+    if length > SMALL:
+        return Message(head, body, length)
+    content = b"".join(body)
+    if len(content) != length:
+        raise invalid_request("its body is not as long as it was declared")
+    return Message(head + content, None, length)
+
+
+def _head(request: Outgoing, length: int | None, authority: bytes, *, only_call: bool) -> bytes:
+    framing = framing_line(request.method, length, streamed=request.body is not None)
+    if only_call:
+        framing += b"Connection: close\r\n"
+    return write_head(request.method, request.target, authority, request.headers, framing)
+
+
+async def write_rest(connection: Connection, message: Message) -> None:
+    """Writes ``message.rest`` as fast as the upstream takes it. A fault of the body itself passes as it is."""
+    left = message.length
+    if isinstance(message.rest, AsyncIterator):
+        async for piece in message.rest:
+            left = await _write_piece(connection, piece, left)
+    else:
+        for piece in message.rest or ():
+            left = await _write_piece(connection, piece, left)
+    if left:
+        raise wrong_length()
+    if left is None:
+        connection.write(b"0\r\n\r\n")
+
+
+async def _write_piece(connection: Connection, piece: bytes, left: int | None) -> int | None:
+    if not piece:
+        return left
+    if left is None:
+        piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+    else:
+        left -= len(piece)
+        if left < 0:
+            raise wrong_length()
+    blocked = connection.write(piece)
+    if blocked is not None:
+        await blocked
+    return left

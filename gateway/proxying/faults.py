@@ -1,0 +1,62 @@
+"""What can go wrong on the hop, in the project's words.
+
+Knows how foreign faults and bad bytes are named. Refuses to decide when the first byte was sent: whoever raises knows.
+"""
+
+import ssl
+
+from gateway.errors import NotSent, OutcomeUnknown
+
+
+def invalid_request(why: str) -> NotSent:
+    """A request that must not be written; ``why`` ends the sentence."""
+    return NotSent("invalid-request", f"The request was not sent, mend it at its sender: {why}.")
+
+
+def malformed(why: str) -> OutcomeUnknown:
+    """An answer that cannot be read in one way; ``why`` ends the sentence."""
+    return OutcomeUnknown("malformed", f"The upstream's answer was refused, look at what the upstream sends: {why}.")
+
+
+def cut(*, begun: bool) -> OutcomeUnknown:
+    """A connection that ended in order, before the answer did; ``begun``: a byte of the answer had come."""
+    if begun:
+        return OutcomeUnknown("cut", "The upstream's answer was cut short; find out there whether it acted.")
+    return OutcomeUnknown("closed", "The upstream hung up without an answer; find out there whether it acted.")
+
+
+def lost(fault: Exception) -> OutcomeUnknown:
+    """A connection that broke during a call."""
+    if isinstance(fault, TimeoutError):
+        return OutcomeUnknown(
+            "timeout", "The upstream's machine fell silent during the call; find out if it acted.", timed_out=True
+        )
+    if isinstance(fault, ssl.SSLError):
+        return OutcomeUnknown("tls", f"TLS failed during the call ({fault}); find out at the upstream if it acted.")
+    return OutcomeUnknown("reset", f"The connection broke during the call ({fault}); find out if the upstream acted.")
+
+
+def wrong_length() -> OutcomeUnknown:
+    """A request's body that was not as long as its head said."""
+    return OutcomeUnknown(
+        "request-length", "The request's body was not as long as declared and was given up; find out what came of it."
+    )
+
+
+def request_cut() -> OutcomeUnknown:
+    """A request's body whose source was cancelled."""
+    return OutcomeUnknown("request-cut", "The request's body was given up half-way; find out what came of it.")
+
+
+def abandoned() -> OutcomeUnknown:
+    """An answer that its reader closed before its end."""
+    return OutcomeUnknown("abandoned", "The answer was closed before its end; find out what came of it.")
+
+
+def stood_still(seconds: float) -> OutcomeUnknown:
+    """A streamed answer between whose pieces more than the idle time passed."""
+    return OutcomeUnknown(
+        "idle-timeout",
+        f"The upstream's answer stood still for {seconds:g} s and was given up; it is incomplete.",
+        timed_out=True,
+    )

@@ -1,0 +1,47 @@
+"""TLS towards the upstream: who is trusted, and who the gateway says it is.
+
+Knows certificate files and the floor that is not up for choice: TLS 1.2, a verified chain, a matching name, HTTP/1.1.
+Refuses to know connections. A context is made once for a route, so that a file is read at the start and not in a call.
+"""
+
+import ssl
+
+from gateway.errors import ConfigInvalid
+from gateway.policies.routing import Tls
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """The context of a route's connections; ``ConfigInvalid`` names every file that cannot be used."""
+    complaints: list[str] = []
+    context = _trust(tls.ca, complaints)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _identify(context, tls, complaints)
+    if complaints:
+        raise ConfigInvalid(*complaints)
+    return context
+
+
+def _trust(ca: str | None, complaints: list[str]) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError) as fault:
+        complaints.append(
+            f"The authorities in {ca} cannot be used: name a readable file of PEM certificates ({fault})."
+        )
+        return ssl.create_default_context()
+
+
+def _identify(context: ssl.SSLContext, tls: Tls, complaints: list[str]) -> None:
+    if tls.certificate is None:
+        if tls.key is not None:
+            complaints.append(f"The key {tls.key} has no certificate beside it: name one, or remove the key.")
+        return
+    try:
+        # Without a password of ours, OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password="")
+    except (OSError, ValueError) as fault:
+        complaints.append(
+            f"The certificate {tls.certificate} cannot be used with its key: name readable PEM files that belong"
+            f" together, the key without a password ({fault})."
+        )

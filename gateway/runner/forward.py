@@ -1,0 +1,48 @@
+"""Unguarded calls: streamed both ways, answered by the same law as a guarded call that is passed on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from gateway.errors import NotSent, OutcomeUnknown
+from gateway.policies.routing import Route
+from gateway.ports import Answer, Observer, Outgoing, Upstream
+from gateway.protocol import observations as seen
+from gateway.protocol.commands import Reply
+from gateway.protocol.events import Answered, CallLost, Event, NothingSent
+from gateway.protocol.exchange import Call, Passing, step
+
+
+async def forward(
+    upstream: Upstream, observer: Observer, route: Route, call: Call, request: Outgoing
+) -> tuple[Reply, Answer | None]:
+    """The reply, and the answer whose body is still to be streamed where the upstream gave one."""
+    answer: Answer | None = None
+    event: Event
+    patience = route.target.timeouts.response.total_seconds()
+    try:
+        async with asyncio.timeout(patience) as limit:
+            if isinstance(request.body, AsyncIterator):
+                request = replace(request, body=_flowing(request.body, limit, patience))
+            answer = await upstream.send(route.target, request)
+        event = Answered(answer.status, answer.headers, None)
+    except NotSent as fault:
+        observer.observe(seen.NotSent(route.name, fault.reason, str(fault)))
+        event = NothingSent(fault.reason)
+    except OutcomeUnknown as fault:
+        event = CallLost(fault.reason, fault.timed_out)
+    except TimeoutError:
+        event = CallLost("timeout", timed_out=True)
+    _, (reply,) = step(Passing(call), event)
+    if not isinstance(reply, Reply):
+        raise TypeError("an unguarded call ends with its reply")
+    observer.observe(seen.Answered(route.name, str(reply.outcome), reply.response.status))
+    return reply, answer
+
+
+async def _flowing(body: AsyncIterator[bytes], limit: asyncio.Timeout, patience: float) -> AsyncIterator[bytes]:
+    """A body whose every piece begins the wait anew: an upload that flows is not overdue."""
+    async for piece in body:
+        yield piece
+        if not limit.expired():
+            limit.reschedule(asyncio.get_running_loop().time() + patience)

@@ -1,0 +1,1 @@
+"""Where records live; every store obeys the same numbered laws."""

@@ -1,0 +1,115 @@
+"""A front's copies as they are written: a completed record, the hint of a call in flight, or the marker of an erasure.
+
+Knows the layout. Each is under a keyed tag: what is damaged, of another record, of another version or of another secret
+is no copy, and the authority is asked, so nothing here raises. The tag covers the identity too, because the front tells
+callers apart by it; the answer in it has its own seal (``stores.codec``). A record's marker is always the same bytes.
+
+Integers big-endian, instants in milliseconds since 1970, durations in milliseconds::
+
+    version 1 | kind 1 | tag 32 | rest
+    kind c: fence 8 | owner 16 | created 8 | replayed until 8 | forgotten 8 | identity's length 4 | identity | answer
+    kind h: owner 16 | age 8 | rest of the lease 8 | identity
+    kind g: nothing
+"""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import timedelta
+from struct import Struct, error
+
+from gateway.errors import RecordUnreadable
+from gateway.ports import Hint
+from gateway.protocol.model import Completed, RecordId
+from gateway.stores.codec import Codec
+from gateway.stores.redis.records import (
+    instant,
+    milliseconds,
+    read_answer,
+    read_identity,
+    since_1970,
+    write_answer,
+    write_identity,
+)
+
+VERSION = 1
+
+_PREFIX = Struct(">Bc32s")
+_COPY = Struct(">Q16sQQQI")
+_HINT = Struct(">16sQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Writes and opens copies. ``key`` is a secret that only the gateways of this authority have."""
+
+    key: bytes = field(repr=False)
+    codec: Codec
+
+    def write_completed(self, record: Completed) -> bytes:
+        """A completed record."""
+        identity = write_identity(record.identity)
+        instants = [since_1970(at) for at in (record.created_at, record.replay_until, record.forget_at)]
+        head = _COPY.pack(record.fence, record.owner, *instants, len(identity))
+        return self._written(record.id, b"c", head + identity + self._answer(record))
+
+    def write_hint(self, record_id: RecordId, hint: Hint) -> bytes:
+        """A hint."""
+        head = _HINT.pack(hint.owner, milliseconds(hint.age), milliseconds(hint.rest))
+        return self._written(record_id, b"h", head + write_identity(hint.identity))
+
+    def marker(self, record_id: RecordId) -> bytes:
+        """What stands in the place of a copy that was erased."""
+        return self._written(record_id, b"g", b"")
+
+    def read(self, record_id: RecordId, text: bytes) -> Completed | Hint | None:
+        """What was written for this very record; nothing where that is not certain."""
+        try:
+            version, kind, tag = _PREFIX.unpack_from(text)
+            rest = text[_PREFIX.size :]
+            if version != VERSION or not hmac.compare_digest(tag, self._tag(record_id, kind, rest)):
+                return None
+            return self._opened(record_id, kind, rest)
+        except (RecordUnreadable, ValueError, OverflowError, error):
+            return None
+
+    def _opened(self, record_id: RecordId, kind: bytes, rest: bytes) -> Completed | Hint | None:
+        match kind:
+            case b"c":
+                return self._completed(record_id, rest)
+            case b"h":
+                return _hint(rest)
+            case _:
+                return None
+
+    def _completed(self, record_id: RecordId, rest: bytes) -> Completed:
+        fence, owner, created, until, forget, size = _COPY.unpack_from(rest)
+        identity, answer = rest[_COPY.size : _COPY.size + size], rest[_COPY.size + size :]
+        return Completed(
+            id=record_id,
+            fence=fence,
+            owner=owner,
+            identity=read_identity(identity),
+            created_at=instant(created),
+            answer=read_answer(self.codec, record_id, fence, answer),
+            replay_until=instant(until),
+            forget_at=instant(forget),
+        )
+
+    def _answer(self, record: Completed) -> bytes:
+        return write_answer(self.codec, record.id, record.fence, record.answer)
+
+    def _written(self, record_id: RecordId, kind: bytes, rest: bytes) -> bytes:
+        return _PREFIX.pack(VERSION, kind, self._tag(record_id, kind, rest)) + rest
+
+    def _tag(self, record_id: RecordId, kind: bytes, rest: bytes) -> bytes:
+        return hmac.digest(self.key, record_id.digest + kind + rest, "sha256")
+
+
+def _hint(rest: bytes) -> Hint:
+    owner, age, left = _HINT.unpack_from(rest)
+    return Hint(
+        identity=read_identity(rest[_HINT.size :]),
+        owner=owner,
+        age=timedelta(milliseconds=age),
+        rest=timedelta(milliseconds=left),
+    )

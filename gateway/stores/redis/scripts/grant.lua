@@ -1,0 +1,30 @@
+#!lua
+-- Purpose: writes a grant if the key is still as the claim was judged by; else tells what is there.
+-- Keys:    1 the record
+-- Returns: {now} where the grant is written; {now, record or nothing} where it is not
+-- Laws:    1, 2, 8, S1, S4
+-- Arguments:
+local AUTHORITY = ARGV[1]    -- the role marker that the gateway found when it started
+local EXPECTED = ARGV[2]     -- state, fence and owner of the record that was judged; empty: there was none
+local BEFORE = ARGV[3]       -- the instant from which on the verdict may be another; empty: it stays
+local STATE, FENCE, OWNER = ARGV[4], ARGV[5], ARGV[6]
+local LEASE, UNKNOWN, KEY = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local SENT = ARGV[10]        -- the first sending of a call that is taken over; empty: now
+local IDENTITY, REST = ARGV[11], ARGV[12]
+
+-- A server that lost its marker lost its records too: what is not there proves nothing any more.
+if redis.call('GET', 'ig:role') ~= AUTHORITY then return redis.error_reply('EMPTIED the role marker is not the same') end
+
+local found = open(KEYS[1])
+local stamp = found and (found.state .. found.fence .. found.owner)
+if found == nil then stamp = '' end
+if stamp ~= EXPECTED or (BEFORE ~= '' and now >= tonumber(BEFORE)) then
+  return {now, redis.call('GET', KEYS[1])}
+end
+local turns = now + LEASE
+put(KEYS[1], {
+  state = STATE, fence = FENCE, owner = OWNER, identity = IDENTITY, was = found and found.was,
+  turns = turns, expires = turns + UNKNOWN, forgets = turns + UNKNOWN + KEY,
+  created = now, sent = SENT == '' and now or tonumber(SENT), since = 0,
+}, REST)
+return {now}

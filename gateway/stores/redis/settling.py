@@ -1,0 +1,95 @@
+"""A settlement: a compare-and-set that takes effect in one trip, or a ruling on what is there instead.
+
+Knows which states and which deadline let each settlement take effect. Where it did not, ``protocol.claims.settle``
+rules on the record that the script found, and says that it is already so or has moved on.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from gateway.errors import StoreUnavailable
+from gateway.protocol import claims
+from gateway.protocol.model import (
+    Complete,
+    Grant,
+    InFlight,
+    MarkUnknown,
+    Moved,
+    Record,
+    Release,
+    Settled,
+    Settlement,
+    Unknown,
+)
+from gateway.stores.codec import Codec
+from gateway.stores.redis import scripts
+from gateway.stores.redis.records import State, instant, key_of, milliseconds, read, stamp, write_answer
+from gateway.stores.redis.trips import Ask, Word, run
+
+_ROUNDS = 4
+_FIRST = State.IN_FLIGHT + State.UNKNOWN
+_TAKEN_OVER = State.IN_FLIGHT_TAKEN_OVER + State.UNKNOWN_TAKEN_OVER
+
+# The deadlines of a record, by the script's names.
+_LEASE, _OPEN = "turns", "expires"
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What the script is told: from which states, until which deadline, to which state, for how long, holding what."""
+
+    of: str
+    until: str
+    to: State
+    lasts: timedelta
+    rest: bytes
+
+    def words(self, grant: Grant) -> tuple[Word, ...]:
+        key = milliseconds(grant.retention.key)
+        own = stamp(grant.fence, grant.owner)
+        return own, self.of, self.until, self.to, milliseconds(self.lasts), key, self.rest
+
+
+async def settle(ask: Ask, codec: Codec, grant: Grant, settlement: Settlement) -> Settled | Moved:
+    """What the settlement came to (laws 2, 4, 5)."""
+    taken_over = grant.taken_over
+    for _ in range(_ROUNDS):
+        write = _write(codec, grant, settlement, taken_over=taken_over)
+        told = await run(ask, scripts.SETTLE, key_of(grant.id), *write.words(grant))
+        if isinstance(told[1], int):
+            return Settled(instant(told[1])) if isinstance(settlement, Complete) else Settled()
+        now = instant(told[0])
+        record = None if told[1] is None else read(grant.id, told[1], now, codec)
+        ruling = claims.settle(record, grant, settlement, now)
+        if ruling.record is record or ruling.record == claims.as_of(record, now):
+            return ruling.answer
+        taken_over = _is_taken_over(record)
+    raise StoreUnavailable("the record changed too often to say what it is")
+
+
+def _is_taken_over(record: Record | None) -> bool:
+    """As the record has it: a grant that an operator repeats may not know."""
+    return isinstance(record, InFlight | Unknown) and record.taken_over
+
+
+def _write(codec: Codec, grant: Grant, settlement: Settlement, *, taken_over: bool) -> _Write:
+    retention = grant.retention
+    match settlement:
+        case Complete(answer=answer):
+            sealed = write_answer(codec, grant.id, grant.fence, answer)
+            return _Write(_FIRST + _TAKEN_OVER, _OPEN, State.COMPLETED, retention.response, sealed)
+        case Release() if not taken_over:
+            return _Write(_FIRST, _OPEN, State.RELEASED, retention.key, b"")
+        case Release():
+            return _unknown(grant, claims.TAKEOVER_NOT_EXECUTED, taken_over=True)
+        case MarkUnknown(reason=reason):
+            return _unknown(grant, reason, taken_over=taken_over)
+        case _:
+            assert_never(settlement)
+
+
+def _unknown(grant: Grant, reason: str, *, taken_over: bool) -> _Write:
+    of = State.IN_FLIGHT_TAKEN_OVER if taken_over else State.IN_FLIGHT
+    to = State.UNKNOWN_TAKEN_OVER if taken_over else State.UNKNOWN
+    return _Write(of, _LEASE, to, grant.retention.unknown, reason.encode())

@@ -1,0 +1,1 @@
+"""One SQL store; SQLite and Postgres are dialects of it."""

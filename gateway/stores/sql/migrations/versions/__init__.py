@@ -1,0 +1,1 @@
+"""One module a revision; the package above says what each may do."""

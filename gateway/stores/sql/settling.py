@@ -1,0 +1,168 @@
+"""Settlements: a compare-and-set that takes effect, or a ruling on what is there instead.
+
+Plain functions over a connection, safe with and without a transaction around them. Each settlement is tried as one
+conditional update first; only where none matched is the record read, and the protocol says whether it is already so
+or has moved on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, assert_never
+
+from sqlalchemy import Connection, Update
+
+from gateway.errors import GatewayError, RecordUnreadable, StoreUnavailable
+from gateway.protocol import claims
+from gateway.protocol.model import (
+    Complete,
+    Grant,
+    MarkUnknown,
+    Moved,
+    NotKept,
+    Release,
+    Settled,
+    Settlement,
+    StoredResponse,
+)
+from gateway.stores.codec import Codec
+from gateway.stores.sql import statements
+from gateway.stores.sql.claiming import confirmed
+from gateway.stores.sql.clock import instant, milliseconds
+from gateway.stores.sql.dialects import arranged
+from gateway.stores.sql.rows import now_of, record_of
+
+# A record changes between update and reading only where others write at the same time.
+_ROUNDS = 4
+
+# From this many on, completing them together is cheaper than one by one.
+_WORTH_IT = {"sqlite": 3, "postgresql": 2}
+
+# Bytes of bodies in one statement on Postgres, which takes no message of more than 1 GB.
+_AT_ONCE = 16 * 1024 * 1024
+
+# What a completion took effect for: id, fence, owner.
+_Own: TypeAlias = tuple[bytes, int, bytes]
+
+Told = Settled | Moved | GatewayError
+
+
+def settle_all(
+    connection: Connection, codec: Codec, settlements: Sequence[tuple[Grant, Settlement]], waited: list[bytes]
+) -> list[Told]:
+    """What each settlement came to, in their order; ``waited`` gets the ids of those that somebody waits for."""
+    together = _complete_together(connection, codec, settlements, waited)
+    return [
+        together[_own(grant)]
+        if isinstance(settlement, Complete) and _own(grant) in together
+        else _settle_one(connection, codec, grant, settlement, waited)
+        for grant, settlement in settlements
+    ]
+
+
+def _settle_one(
+    connection: Connection, codec: Codec, grant: Grant, settlement: Settlement, waited: list[bytes]
+) -> Told:
+    """What the settlement came to. The caller commits before anybody hears it."""
+    attempts = list(_attempts(codec, grant, settlement))
+    for _ in range(_ROUNDS):
+        for statement, written in attempts:
+            row = connection.execute(statement, written).first()
+            if row is not None:
+                if row.waited:
+                    waited.append(grant.id.digest)
+                return Settled(instant(row.turns_at)) if isinstance(settlement, Complete) else Settled()
+        answer = _ruled(connection, codec, grant, settlement)
+        if answer is not None:
+            return answer
+    return StoreUnavailable("the record changed too often to say what it is")
+
+
+def _complete_together(
+    connection: Connection, codec: Codec, settlements: Sequence[tuple[Grant, Settlement]], waited: list[bytes]
+) -> dict[_Own, Settled]:
+    """Answers of those completions that took effect together, as nearly always all do.
+
+    Each other one is then settled by itself: one that did take effect is already so (S3).
+    """
+    completions = [(grant, each.answer) for grant, each in settlements if isinstance(each, Complete)]
+    if len(completions) < _WORTH_IT[connection.dialect.name]:
+        return {}
+    written = [_completion(codec, grant, answer) for grant, answer in completions]
+    rows = list(_TOGETHER[connection.dialect.name](connection, written))
+    waited.extend(row.id for row in rows if row.waited)
+    return {(row.id, row.fence, row.owner): Settled(instant(row.turns_at)) for row in rows}
+
+
+def _each(connection: Connection, written: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+    """All of them where all took effect, else none."""
+    if connection.execute(statements.COMPLETE_EACH, written).rowcount != len(written):
+        return ()
+    return connection.execute(statements.DEADLINES, {"ids": [row["of_id"] for row in written]})
+
+
+def _given(connection: Connection, written: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Those that took effect. In the order of their ids, as every batch, so that none waits for another in a ring."""
+    size, part = 0, list[Mapping[str, Any]]()
+    for row in sorted(written, key=lambda row: row["of_id"]):
+        if size > _AT_ONCE:
+            yield from connection.execute(statements.COMPLETE_GIVEN, arranged("postgresql", part))
+            size, part = 0, []
+        part.append(row)
+        size += len(row["new_head"]) + len(row["new_body"] or b"")
+    yield from connection.execute(statements.COMPLETE_GIVEN, arranged("postgresql", part))
+
+
+_TOGETHER: Mapping[str, Callable[[Connection, Sequence[Mapping[str, Any]]], Iterable[Any]]] = {
+    "sqlite": _each,
+    "postgresql": _given,
+}
+
+
+def _own(grant: Grant) -> _Own:
+    return grant.id.digest, grant.fence, grant.owner
+
+
+def _completion(codec: Codec, grant: Grant, answer: StoredResponse | NotKept) -> dict[str, Any]:
+    encoded = codec.encode(grant.id, grant.fence, answer)
+    return {
+        "of_id": grant.id.digest,
+        "of_fence": grant.fence,
+        "of_owner": grant.owner,
+        "new_response_ms": milliseconds(grant.retention.response),
+        "new_key_ms": milliseconds(grant.retention.key),
+        "new_head": encoded.head,
+        "new_body": encoded.body,
+    }
+
+
+def _attempts(codec: Codec, grant: Grant, settlement: Settlement) -> Iterator[tuple[Update, dict[str, Any]]]:
+    """The updates that may take effect, and no more than one of them does."""
+    own = {"of_id": grant.id.digest, "of_fence": grant.fence, "of_owner": grant.owner}
+    retention = grant.retention
+    key = {"new_key_ms": milliseconds(retention.key)}
+    unknown = {"new_unknown_ms": milliseconds(retention.unknown)}
+    match settlement:
+        case Complete(answer=answer):
+            yield statements.COMPLETE, _completion(codec, grant, answer)
+        case Release():
+            yield statements.RELEASE, own | key
+            yield statements.RETURN_TO_UNKNOWN, own | key | unknown | {"new_reason": claims.TAKEOVER_NOT_EXECUTED}
+        case MarkUnknown(reason=reason):
+            yield statements.MARK_UNKNOWN, own | key | unknown | {"new_reason": reason}
+        case _:
+            assert_never(settlement)
+
+
+def _ruled(connection: Connection, codec: Codec, grant: Grant, settlement: Settlement) -> Told | None:
+    """The protocol's word where no update took effect; ``None`` where one would by now."""
+    row = connection.execute(statements.ONE, {"of_id": grant.id.digest}).mappings().first()
+    if row is None:
+        return Moved()
+    try:
+        record, now = record_of(row, codec), now_of(row)
+    except RecordUnreadable as fault:
+        return fault
+    ruling = claims.settle(record, grant, settlement, now)
+    if ruling.record is not record and ruling.record != claims.as_of(record, now):
+        return None
+    # Already so: said only of what is as durable as if it were written now.
+    return ruling.answer if isinstance(ruling.answer, Moved) or confirmed(connection, row) else None

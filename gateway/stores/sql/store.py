@@ -1,0 +1,219 @@
+"""The SQL store: ``ports.Authority`` over a database that runs work for it.
+
+Knows how operations are gathered, performed and answered. Refuses to know threads, files and dialects: a ``Database``
+owns how work is run, in one transaction (SQLite) or in statements that commit by themselves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.errors import StoreUnavailable
+from gateway.ports import Erasure, SweepCounts
+from gateway.protocol.claims import as_of
+from gateway.protocol.fingerprint import Digester
+from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
+from gateway.stores import digest_key
+from gateway.stores.batching import GroupCommit, Outcome
+from gateway.stores.codec import Codec
+from gateway.stores.sealing import Sealer
+from gateway.stores.sql import counting, erasing, facts, statements, sweeping, waiting
+from gateway.stores.sql.claiming import claim_all
+from gateway.stores.sql.rows import now_of, record_of
+from gateway.stores.sql.settling import settle_all
+from gateway.stores.sql.sqlite import open_database
+from gateway.stores.watching import Watch, Watches
+
+Result = TypeVar("Result")
+
+DEADLINE = timedelta(seconds=2)
+
+
+class Database(Protocol):
+    """What a dialect brings: it runs work, and raises ``StoreUnavailable`` for whatever the database cannot do."""
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result: ...  # noqa: D102 - see the class
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result: ...  # noqa: D102 - see the class
+
+    async def listen(self, heard: Callable[[str], None]) -> bool:
+        """Whether other processes' word (``waiting``) is heard from now on. Never a reason to fail."""
+        ...
+
+    async def close(self) -> None: ...  # noqa: D102 - see the class
+
+
+@dataclass(frozen=True, slots=True)
+class _Settle:
+    """A settlement on its way into a batch; a claim goes as it is."""
+
+    grant: Grant
+    settlement: Settlement
+
+
+_Operation = Claim | _Settle
+_Answer = Verdict | Settled | Moved
+
+
+class SqlStore:
+    """``ports.Authority`` in SQL tables. ``digest_key`` comes first: its secret also seals the records' answers."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        sealer: Sealer | None = None,
+        deadline: timedelta = DEADLINE,
+        heard_by: timedelta | None = None,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._codec: Codec | None = None
+        self._watches = Watches()
+        self._commits: GroupCommit[_Operation, _Answer] = GroupCommit(
+            self._commit, deadline=deadline, heard_by=heard_by
+        )
+
+    @classmethod
+    async def open_sqlite(
+        cls, location: str | Path, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE
+    ) -> Self:
+        """The store in a file, by path or ``sqlite:///FILE``; ``deadline``: how long an unavailable one is asked."""
+        return cls(await open_database(location, deadline), sealer=sealer, deadline=deadline)
+
+    @classmethod
+    async def open_postgres(cls, url: str, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE) -> Self:
+        """The store in the database at ``url``, whose schema is the newest; ``deadline`` as above."""
+        # Imported where it is used: whoever keeps an SQLite file starts without it, and faster.
+        from gateway.stores.sql.postgres import open_database as open_server  # noqa: PLC0415
+
+        return cls(await open_server(url, deadline), sealer=sealer, deadline=deadline, heard_by=deadline)
+
+    async def claim(self, claim: Claim) -> Verdict:
+        """Laws S1 and S2; committed together with whatever else arrives."""
+        answer = await self._commits.submit(claim)
+        assert not isinstance(answer, Settled | Moved)  # noqa: S101 - the batch answers each in kind
+        return answer
+
+    async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
+        """Law S3; committed together with whatever else arrives."""
+        answer = await self._commits.submit(_Settle(grant, settlement))
+        assert isinstance(answer, Settled | Moved)  # noqa: S101 - the batch answers each in kind
+        self._watches.tell(grant.id)
+        return answer
+
+    async def watch(self, record_id: RecordId) -> Watch:
+        """Word of its settlement, from other processes too where the database carries any."""
+        alone = record_id not in self._watches
+        watch = self._watches.watch(record_id)
+        if alone:
+            try:
+                await self._ask_for_word(record_id)
+            except BaseException:
+                watch.close()
+                raise
+        return watch
+
+    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+        """Law S7; an operator's word is rare, and goes by itself."""
+        forgetting = partial(erasing.forget, codec=self._opened(), record_id=record_id, fence=fence)
+        return await self._database.write(forgetting)
+
+    async def look(self, record_id: RecordId) -> Record | None:
+        """The record, turned by time."""
+        return await self._database.read(partial(_look, codec=self._opened(), record_id=record_id))
+
+    async def sweep(self, limit: int) -> SweepCounts:
+        """Law S6; each step commits by itself, so that claims get in between."""
+        turned = [await self._database.write(partial(sweeping.turn, step=step, limit=limit)) for step in sweeping.STEPS]
+        await self._database.write(erasing.purge)
+        return sweeping.counts(turned)
+
+    async def erasures(self, incarnation: str, after: Erasure | None, limit: int) -> Sequence[Erasure]:
+        """Law E2."""
+        asked = partial(erasing.open_erasures, incarnation=incarnation, after=after, limit=limit)
+        return await self._database.read(asked)
+
+    async def erasure(self, record_id: RecordId) -> Erasure | None:
+        """Law E2."""
+        return await self._database.read(partial(erasing.erasure, record_id=record_id))
+
+    async def note_erased(self, erasures: Sequence[Erasure], incarnation: str) -> None:
+        """Law E3."""
+        await self._database.write(partial(erasing.note_erased, done=erasures, incarnation=incarnation))
+
+    async def count(self) -> Mapping[str, int]:
+        """Records by state, turned by time."""
+        return await self._database.read(counting.count)
+
+    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
+        """The secret of every digest, shared by all who open this database; from here on records open."""
+        proposed = digest_key.first_fact(configured)
+        fact = await self._database.write(partial(facts.digest_fact, proposed=proposed))
+        if digest_key.replaces(fact, configured, accept_change=accept_change):
+            fact = await self._database.write(partial(facts.change_digest_fact, earlier=fact, proposed=proposed))
+        secret = digest_key.agreed(fact, configured)
+        self._codec = Codec(Digester(secret).subkey("record-integrity"), self._sealer)
+        return secret
+
+    async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
+        """The earlier, different settings of ``namespace``, unless the change is accepted."""
+        remember = partial(facts.remember_key_space, namespace=namespace, settings=settings)
+        return await self._database.write(partial(remember, accept_change=accept_change))
+
+    async def ping(self) -> None:
+        """Writes and commits, as a grant would."""
+        await self._database.write(facts.ping)
+
+    async def close(self) -> None:
+        """Commits what has arrived, then closes the database."""
+        await self._commits.close()
+        await self._database.close()
+
+    async def _ask_for_word(self, record_id: RecordId) -> None:
+        if not await self._database.listen(self._heard):
+            return
+        with suppress(StoreUnavailable):
+            await self._database.write(partial(waiting.mark, record_id=record_id))
+        # Those who began to watch meanwhile may have missed it.
+        self._watches.tell(record_id)
+
+    def _heard(self, payload: str) -> None:
+        record_id = waiting.told_by(payload)
+        if record_id is not None:
+            self._watches.tell(record_id)
+
+    async def _commit(self, batch: Sequence[_Operation], begun: Callable[[], None]) -> Sequence[Outcome[_Answer]]:
+        codec = self._opened()
+
+        def work(connection: Connection) -> Sequence[Outcome[_Answer]]:
+            begun()
+            return _perform(connection, codec, batch)
+
+        return await self._database.write(work)
+
+    def _opened(self) -> Codec:
+        if self._codec is None:
+            raise StoreUnavailable("the store was not asked for its digest key yet, without which no record opens")
+        return self._codec
+
+
+def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) -> list[Outcome[_Answer]]:
+    """Answers for a batch in its order: settlements first, so that a claim after a release finds the key free."""
+    settlements = [(each.grant, each.settlement) for each in batch if isinstance(each, _Settle)]
+    waited: list[bytes] = []
+    settled = iter(settle_all(connection, codec, settlements, waited))
+    waiting.send_word(connection, waited)
+    claimed = iter(claim_all(connection, codec, [each for each in batch if isinstance(each, Claim)]))
+    return [next(claimed) if isinstance(each, Claim) else next(settled) for each in batch]
+
+
+def _look(connection: Connection, codec: Codec, record_id: RecordId) -> Record | None:
+    row = connection.execute(statements.ONE, {"of_id": record_id.digest}).mappings().first()
+    return None if row is None else as_of(record_of(row, codec), now_of(row))

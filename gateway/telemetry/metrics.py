@@ -1,0 +1,97 @@
+"""Counts of what happened, as Prometheus text.
+
+Counting is one addition to a dictionary, because it happens on every call; names and help texts are only looked at when
+somebody scrapes. The table below is the whole vocabulary.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.protocol import observations as seen
+from gateway.protocol.observations import Observation
+
+PREFIX = "idempotency_gateway_"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One counter: its name, its help text, the fields of the observation that become labels."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+
+
+METRICS: Mapping[type[Observation], Metric] = {
+    seen.Answered: Metric("calls", "Calls answered, by Idempotency-Status.", ("route", "outcome")),
+    seen.OutcomeLost: Metric("outcomes_lost", "Sent calls without a complete answer.", ("route", "reason")),
+    seen.LateAnswer: Metric("late_answers", "Answers that came after the caller was told 'unknown'.", ("route",)),
+    seen.Waiting: Metric("waits", "Calls that waited for another one with their key.", ("route",)),
+    seen.SettlementMoved: Metric("settlements_moved", "Settlements refused: the record had moved on.", ("route",)),
+    seen.SettlementSlow: Metric("settlements_slow", "Callers answered before the outcome was written.", ("route",)),
+    seen.NotSent: Metric("not_sent", "Calls of which nothing was sent.", ("route", "reason")),
+    seen.PolicyChoice: Metric("policy_choices", "Sendings that an operator's policy chose.", ("route", "choice")),
+    seen.StoreFault: Metric("store_faults", "Store operations without a usable answer.", ("operation",)),
+    seen.GrantTakenBack: Metric("grants_taken_back", "Grants heard of too late, given back unused.", ("route",)),
+    seen.InternalFault: Metric("internal_faults", "Exchanges ended by a fault of the gateway's own.", ("route",)),
+    seen.FrontAsked: Metric("front_asked", "Copies asked of the store in front, by result.", ("result",)),
+    seen.FrontLost: Metric("front_lost", "Times that the store in front stopped answering.", ()),
+    seen.FrontBack: Metric("front_back", "Times that the store in front answered again.", ()),
+    seen.Swept: Metric("swept", "Records that retention turned or removed.", ("what",)),
+}
+
+
+class Metrics(Collector):
+    """A sink that counts. ``records`` tells how many records are in each state, when asked."""
+
+    def __init__(self) -> None:
+        self._counts: dict[type[Observation], Counter[tuple[str, ...]]] = {kind: Counter() for kind in METRICS}
+        self._records: Mapping[str, int] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def observe(self, observation: Observation) -> None:
+        """Counts one observation."""
+        kind = type(observation)
+        if isinstance(observation, seen.Answered):
+            self._counts[kind][(observation.route, observation.outcome)] += 1
+        elif isinstance(observation, seen.Swept):
+            for field in fields(observation):
+                self._counts[kind][(field.name,)] += getattr(observation, field.name)
+        else:
+            self._counts[kind][tuple(str(getattr(observation, name)) for name in METRICS[kind].labels)] += 1
+
+    def text(self, records: Mapping[str, int]) -> bytes:
+        """The exposition, ``records`` by state included."""
+        self._records = records
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """What the registry asks for at each scrape."""
+        for kind, metric in METRICS.items():
+            family = CounterMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
+            for labels, count in sorted(self._counts[kind].items()):
+                family.add_metric(labels, count)
+            yield family
+        records = GaugeMetricFamily(PREFIX + "records", "Records in the store, by state.", labels=("state",))
+        for state, count in self._records.items():
+            records.add_metric((state,), count)
+        yield records
+
+
+class Fanout:
+    """Hands every observation to each sink in turn."""
+
+    def __init__(self, *sinks: Callable[[Observation], None]) -> None:
+        self._sinks = sinks
+
+    def observe(self, observation: Observation) -> None:
+        """To all of them."""
+        for sink in self._sinks:
+            sink(observation)

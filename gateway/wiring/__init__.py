@@ -1,0 +1,1 @@
+"""The only composition root: configuration in, stores and a running gateway out."""

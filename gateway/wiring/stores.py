@@ -1,0 +1,126 @@
+"""Stores out of a configuration, and what the command line does with one by itself."""
+
+import asyncio
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.admin.app import Probe
+from gateway.config.configuration import StoreChoice
+from gateway.errors import StoreUnavailable, StoreUnfit
+from gateway.ports import Observer, Store, SweepCounts
+from gateway.runner.sweeping import sweep_once
+from gateway.stores.memory import MemoryStore
+from gateway.stores.redis.address import address_of
+from gateway.stores.redis.front import RedisFront
+from gateway.stores.redis.store import RedisStore
+from gateway.stores.sealing import Sealer
+from gateway.stores.sql import schema
+from gateway.stores.sql.chain import Phase
+from gateway.stores.sql.postgres_url import shown
+from gateway.stores.sql.revisions import SchemaState, mendable, report
+from gateway.stores.sql.store import SqlStore
+from gateway.stores.tiered import TieredStore
+
+
+class LocalClock:
+    """The machine's monotonic clock."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow, read now: the loop's own clock stands still while the process does."""
+        return time.monotonic()
+
+
+async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: Sequence[bytes] = ()) -> Store:
+    """The chosen store, ready to be asked for its digest key."""
+    sealer = Sealer(encryption_keys) if encryption_keys else None
+    if not choice.front:
+        return await _authority(choice, sealer)
+    with named(choice):
+        authority = await SqlStore.open_postgres(choice.url, sealer=sealer)
+    try:
+        return TieredStore(authority, RedisFront.at(choice.front, sealer=sealer), observer, LocalClock())
+    except StoreUnfit:
+        await authority.close()
+        raise
+
+
+async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Store:
+    with named(choice):
+        match choice.kind:
+            case "memory":
+                return await MemoryStore.open()
+            case "sqlite":
+                return await SqlStore.open_sqlite(Path(choice.path), sealer=sealer)
+            case "postgres":
+                return await SqlStore.open_postgres(choice.url, sealer=sealer)
+            case "redis":
+                return await RedisStore.open(choice.url, sealer=sealer)
+
+
+@contextmanager
+def named(choice: StoreChoice) -> Generator[None]:
+    """A fault of a store says which one."""
+    try:
+        yield
+    except StoreUnfit as fault:
+        raise StoreUnfit(f"store {store_name(choice)}: {fault}") from fault
+    except StoreUnavailable as fault:
+        raise StoreUnavailable(f"store {store_name(choice)}: {fault}") from fault
+
+
+def store_name(choice: StoreChoice) -> str:
+    """The store as people write it: a file by its absolute path, a server without credentials."""
+    front = f", behind {address_of(choice.front).shown}" if choice.front else ""
+    return _authority_name(choice) + front
+
+
+def _authority_name(choice: StoreChoice) -> str:
+    match choice.kind:
+        case "memory":
+            return "memory"
+        case "sqlite":
+            return f"sqlite {Path(choice.path).absolute()}"
+        case "postgres":
+            return shown(choice.url)
+        case "redis":
+            return address_of(choice.url).shown
+
+
+def migrate(choice: StoreChoice, phase: Phase | None) -> str:
+    """Runs what ``phase`` may on a SQL store; what came of it, and what is to be done next."""
+    with named(choice):
+        if choice.kind != "postgres":
+            return report(schema.migrate(choice.path, phase), schema.words(choice.path))
+        # Imported where it is used, here and below: whoever keeps an SQLite file starts without it, and faster.
+        from gateway.stores.sql import postgres, postgres_schema  # noqa: PLC0415
+
+        return report(asyncio.run(postgres.migrate(choice.url, phase)), postgres_schema.words(choice.url))
+
+
+def schema_state(choice: StoreChoice) -> SchemaState:
+    """What the schema of a SQL store is to this version; ``StoreUnfit`` where no migration of this version mends it."""
+    with named(choice):
+        if choice.kind != "postgres":
+            return mendable(schema.schema_state(choice.path), schema.words(choice.path))
+        from gateway.stores.sql import postgres, postgres_schema  # noqa: PLC0415
+
+        return mendable(asyncio.run(postgres.schema_state(choice.url)), postgres_schema.words(choice.url))
+
+
+async def sweep(choice: StoreChoice) -> SweepCounts:
+    """One sweep to the end, for the command line."""
+    if choice.kind == "sqlite" and schema.schema_state(choice.path) is SchemaState.ABSENT:
+        raise StoreUnfit(f"store {store_name(choice)}: there is no store to sweep; give the file that the gateway uses")
+    store = await _authority(choice, None)
+    try:
+        return await sweep_once(store)
+    finally:
+        await store.close()
+
+
+def probes_of(choice: StoreChoice, store: Store) -> list[Probe]:
+    """What readiness asks."""
+    probes = [Probe(choice.kind, "authority", store.ping)]
+    return [*probes, Probe("redis", "front", store.ping_front)] if isinstance(store, TieredStore) else probes

@@ -1,0 +1,1 @@
+"""Measures and loads: nothing here is part of the product."""

@@ -1,0 +1,1 @@
+"""What becomes of a store that holds very many records."""

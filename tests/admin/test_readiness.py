@@ -1,0 +1,44 @@
+"""Readiness is the authority's word alone; a front is named with its state."""
+
+import asyncio
+import json
+
+from gateway.admin.app import Probe, Readiness
+from gateway.errors import StoreUnavailable
+
+
+async def well() -> None:
+    """A store that answers."""
+
+
+async def ill() -> None:
+    raise StoreUnavailable("it does not answer")
+
+
+def told(*probes: Probe, draining: bool = False) -> tuple[int, dict[str, object]]:
+    readiness = Readiness(probes)
+    readiness.draining = draining
+    answer = asyncio.run(readiness.answer())
+    return answer.status_code, json.loads(bytes(answer.body))
+
+
+def test_a_lost_front_is_named_and_calls_are_welcome() -> None:
+    status, body = told(Probe("postgres", "authority", well), Probe("redis", "front", ill))
+    assert status == 200
+    assert body == {
+        "status": "ready",
+        "stores": {
+            "postgres": {"role": "authority", "state": "ok"},
+            "redis": {"role": "front", "state": "unavailable", "detail": "it does not answer"},
+        },
+    }
+
+
+def test_a_lost_authority_makes_the_gateway_unready_whatever_stands_in_front() -> None:
+    status, body = told(Probe("postgres", "authority", ill), Probe("redis", "front", well))
+    assert (status, body["status"]) == (503, "unavailable")
+
+
+def test_a_gateway_that_drains_is_not_ready() -> None:
+    status, body = told(Probe("postgres", "authority", well), draining=True)
+    assert (status, body["status"]) == (503, "draining")

@@ -1,0 +1,192 @@
+"""What is said of a setting outside of routes, and where."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.reading import ROUTE, cases, of_upstream, said
+
+SETTINGS = {
+    "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080": [
+        ("listen: localhost", "1:1: listen"),
+        ("listen: 8080", "1:1: listen"),
+        ("listen: '[::g]:1'", "1:1: listen"),
+    ],
+    "has a port above 65535; choose one from 1 to 65535, or 0 for any": [
+        ("listen: 'h:70000'", "1:1: listen"),
+    ],
+    "has brackets around something that is not an IPv6 address; write it as [::1]:8080": [
+        ("listen: '[1.2.3.4]:1'", "1:1: listen"),
+    ],
+    "there is no such setting; did you mean listen?": [
+        ("listn: x", "1:1: listn"),
+    ],
+    (
+        "there is no such setting; known here: admin, digest, encryption, listen, log, policy, problem_base_url, "
+        "public_url, routes, shutdown_grace, store, workers"
+    ): [
+        ("zzz: 1", "1:1: zzz"),
+    ],
+    "must hold settings of its own, as a mapping": [
+        ("admin: text", "1:1: admin"),
+        ("store: [5]", "1:1: store"),
+    ],
+    "must be json or console": [
+        ("log: {format: xml}", "1:7: log.format"),
+    ],
+    "must be debug, info, warning, error or critical": [
+        ("log: {level: INFO}", "1:7: log.level"),
+    ],
+    "there is no such setting; did you mean level?": [
+        ("log: {levl: info}", "1:7: log.levl"),
+    ],
+    "must be a duration: a whole number and ms, s, m, h or d, such as 250ms, 30s, 24h or 30d": [
+        ("shutdown_grace: 5", "1:1: shutdown_grace"),
+    ],
+    "is longer than 3650d, the longest duration that can be kept": [
+        ("shutdown_grace: 4000d", "1:1: shutdown_grace"),
+        ("shutdown_grace: 9999999999999999s", "1:1: shutdown_grace"),
+    ],
+    (
+        "is shorter than the longest timeout.total (90s), so that a shutdown would leave outcomes unknown; "
+        "lengthen it, or leave it out"
+    ): [
+        ("shutdown_grace: 80s", "1:1: shutdown_grace"),
+    ],
+    "is shorter than 16 bytes; make one with: openssl rand -base64 32": [
+        ("encryption: {keys: [a good key of 16 bytes, short]}", "1:45: encryption.keys.1"),
+        ("digest: {key: only 15 bytes .}", "1:10: digest.key"),
+    ],
+    "holds one key twice; remove one": [
+        ("encryption: {keys: [a good key of 16 bytes, a good key of 16 bytes]}", "1:14: encryption.keys"),
+    ],
+    "has no effect: a store in memory writes nothing down; remove one of them": [
+        ("store: {memory: true}\nencryption: {keys: [a good key of 16 bytes]}", "2:1: encryption"),
+    ],
+    "must be 1": [
+        ("workers: 0", "1:1: workers"),
+        ("workers: many", "1:1: workers"),
+    ],
+    "must begin with https://, http:// or urn:, in ASCII without spaces": [
+        ("problem_base_url: ftp://x/", "1:1: problem_base_url"),
+    ],
+    "must end with '/', '#', ':' or '=', because a problem's name is put right behind it": [
+        ("problem_base_url: https://x", "1:1: problem_base_url"),
+    ],
+    "must not hold a user or password: callers see it": [
+        ("problem_base_url: https://u:p@x/", "1:1: problem_base_url"),
+    ],
+    "must be text; put a number, a date or a word with a meaning of its own in quotes": [
+        ("problem_base_url: 2026-01-01", "1:1: problem_base_url"),
+        ("store: {sqlite: 5}", "1:9: store.sqlite"),
+    ],
+    "must not be empty; leave it out for the default": [
+        ("problem_base_url: ''", "1:1: problem_base_url"),
+        ("store: {sqlite: ''}", "1:9: store.sqlite"),
+    ],
+    "must be one line of printable text, without space around it": [
+        ("problem_base_url: ' https://x/'", "1:1: problem_base_url"),
+    ],
+    "must be an origin without a path, such as https://pay.example.com": [
+        ("public_url: https://x/path", "1:1: public_url"),
+    ],
+    "must begin with http:// or https://": [
+        ("public_url: x", "1:1: public_url"),
+    ],
+    "names 2 stores: sqlite and memory; keep one, or postgres with redis in front of it": [
+        ("store: {sqlite: a, memory: true}", "1:1: store"),
+    ],
+    "must be true": [
+        ("store: {memory: false}", "1:9: store.memory"),
+    ],
+    "must be true or false": [
+        ("store: {memory: 1}", "1:9: store.memory"),
+    ],
+    "must be the path of a file, not a URL, such as ./idempotency-gateway.db": [
+        ("store: {sqlite: 'sqlite:///x'}", "1:9: store.sqlite"),
+    ],
+    "must be a path as the system has it: '~' is not expanded here": [
+        ("store: {sqlite: '~/x'}", "1:9: store.sqlite"),
+    ],
+    "a SQLite store is written sqlite:///FILE, or sqlite:////absolute/FILE": [
+        ("store: sqlite:x", "1:1: store"),
+    ],
+    "names two memory stores; keep one": [
+        ("store: [memory:, memory:]", "1:1: store"),
+    ],
+    "must be a secret in quotes, or file:///path of a file that holds it": [
+        ("digest: {key: 5}", "1:10: digest.key"),
+        ("digest: {key: ''}", "1:10: digest.key"),
+    ],
+    "must be file:///path, with the absolute path of a file": [
+        ("digest: {key: file:x}", "1:10: digest.key"),
+    ],
+    "there is no such setting; did you mean key?": [
+        ("digest: {kee: x}", "1:10: digest.kee"),
+    ],
+    "is the address of both listeners; choose another port for one": [
+        ("listen: 127.0.0.1:8081", "1:1: listen"),
+        ("admin: {listen: '127.0.0.1:8080'}", "1:9: admin.listen"),
+        ("listen: 0.0.0.0:8081", "1:1: listen"),
+    ],
+    "guards nothing on any route; name methods, such as [POST, PATCH]": [
+        ("policy: {methods: []}", "1:10: policy.methods"),
+    ],
+    "is not a name; put it in quotes, or remove it": [
+        ("5: x", "1:1: 5"),
+    ],
+}
+
+URLS = {
+    "must begin with http:// or https://": [
+        ("ftp://x", "4:7: routes.0.upstream.url"),
+        ("x", "4:7: routes.0.upstream.url"),
+    ],
+    "has no host; write it as https://api.example.com": [
+        ("https://", "4:7: routes.0.upstream.url"),
+    ],
+    "must not hold a user or password; set them as a header in upstream.headers.set": [
+        ("https://u:p@x", "4:7: routes.0.upstream.url"),
+    ],
+    "must not have a query or a fragment; they come from each request": [
+        ("https://x?q", "4:7: routes.0.upstream.url"),
+        ("https://x#f", "4:7: routes.0.upstream.url"),
+    ],
+    "has port 0; give the port that the upstream listens on": [
+        ("https://x:0", "4:7: routes.0.upstream.url"),
+    ],
+    "is not a URL; write it as https://api.example.com": [
+        ("https://x:99999", "4:7: routes.0.upstream.url"),
+        ("https://[::g]", "4:7: routes.0.upstream.url"),
+        ("https://[::1", "4:7: routes.0.upstream.url"),
+    ],
+    "has a host that is neither a name in ASCII nor an address, such as api.example.com": [
+        ("https://exämple.com", "4:7: routes.0.upstream.url"),
+        ("https://a..b", "4:7: routes.0.upstream.url"),
+    ],
+    (
+        "must be a plain path: no query, space, dot segment, double slash or encoded slash, and '%' before "
+        "two hex digits only"
+    ): [
+        ("https://x/a//b", "4:7: routes.0.upstream.url"),
+        ("https://x/%2f", "4:7: routes.0.upstream.url"),
+    ],
+    "must be text; put a number, a date or a word with a meaning of its own in quotes": [
+        ("5", "4:7: routes.0.upstream.url"),
+    ],
+    "must not be empty; leave it out for the default": [
+        ("''", "4:7: routes.0.upstream.url"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "told"), cases(SETTINGS))
+def test_a_setting_outside_of_routes_is_told_with_its_place_and_what_to_do(
+    tmp_path: Path, text: str, told: list[str]
+) -> None:
+    assert said(tmp_path, f"{text}\n{ROUTE}") == told
+
+
+@pytest.mark.parametrize(("text", "told"), cases(URLS))
+def test_a_url_that_is_no_upstream_is_told_and_never_repeated(tmp_path: Path, text: str, told: list[str]) -> None:
+    assert said(tmp_path, of_upstream("", text)) == told

@@ -1,0 +1,93 @@
+"""The README cannot rot: its commands, its configuration, its outputs and its diagram are run and compared."""
+
+import re
+import shlex
+from pathlib import Path
+
+from gateway.config.load import check
+from tests.docs.readme import README, block, blocks, shell_lines
+from tests.measuring.commands import printed
+from tests.process import anywhere, run, serving
+from tests.protocol.diagram import mermaid
+from tests.stage import call
+from tests.upstream import Upstream
+
+ANYWHERE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+
+
+def plain(text: str) -> str:
+    """Output less what differs from run to run: ports, colours, trailing blanks."""
+    return "\n".join(re.sub(r":\d{4,5}", ":PORT", line).rstrip() for line in text.strip().splitlines())
+
+
+def test_the_state_diagram_is_drawn_from_the_table_that_the_law_is_tested_against() -> None:
+    assert block("diagram", "record").strip() == mermaid()
+
+
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    assert plain(run("demo", folder=tmp_path).stdout) == plain(block("output", "demo"))
+
+
+def test_the_configuration_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "payments.yaml"
+    file.write_text(block("config", "payments.yaml"))
+    assert check(file, {}) == ()
+
+
+def test_every_piece_of_a_configuration_is_good_beside_a_route(tmp_path: Path) -> None:
+    pieces = [text for kind, _, text in blocks() if kind == "yaml"]
+    assert len(pieces) == 3
+    for piece in pieces:
+        (tmp_path / "piece.yaml").write_text(f"{piece}\nroutes: [{{name: a, upstream: {{url: 'https://u'}}}}]\n")
+        assert check(tmp_path / "piece.yaml", {}) == ()
+
+
+def test_every_command_is_one_that_a_test_runs() -> None:
+    """A new command in the README needs a test below; the two set-up lines are run by ``.ci/run`` in a fresh clone."""
+    commands = [line for line in shell_lines() if not line.startswith("python3.11")]
+    assert [shlex.split(line)[:2] for line in commands] == [
+        ["idempotency-gateway", "serve"],
+        ["curl", "http://127.0.0.1:8080/v1/charges"],
+        ["idempotency-gateway", "check"],
+        ["idempotency-gateway", "serve"],
+    ]
+
+
+def test_the_gateway_commands_do_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "payments.yaml").write_text(block("config", "payments.yaml"))
+    for line in shell_lines():
+        command = shlex.split(line)
+        if command[0] != "idempotency-gateway":
+            continue
+        if command[1] == "serve":
+            with serving(*command[2:], *ANYWHERE, folder=tmp_path) as served:
+                assert served.stop() == 0
+        else:
+            assert run(*command[1:], folder=tmp_path).returncode == 0
+
+
+def test_the_curl_line_is_a_guarded_call(upstream: Upstream, tmp_path: Path) -> None:
+    (line,) = [line for line in shell_lines() if line.startswith("curl")]
+    words = shlex.split(line)
+    headers = [tuple(words[at + 1].split(": ", 1)) for at, word in enumerate(words) if word == "-H"]
+    body = words[words.index("-d") + 1].encode()
+    with serving(*anywhere(upstream.port), folder=tmp_path) as served:
+        for told in ("201 executed", "201 replayed"):
+            assert (
+                call(served.port, "POST", "/v1/charges", [(name, value) for name, value in headers], body).told == told
+            )
+
+
+def test_verbs_that_the_text_names_exist(tmp_path: Path) -> None:
+    named = set(re.findall(r"`(?:idempotency-gateway )?(serve|check|schema|migrate|sweep|demo)\b", README.read_text()))
+    assert named == {"serve", "check", "schema", "migrate", "sweep", "demo"}
+    for verb in named:
+        assert run(verb, "--help", folder=tmp_path).returncode == 0
+
+
+def test_the_benchmark_runs_and_prints_the_table_that_the_readme_shows() -> None:
+    arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "8"]
+    printed_lines = printed("loadtests.bench", *arguments).splitlines()
+    shown = block("output", "bench")
+    names = [line[:22].strip() for line in shown.strip().splitlines()[1:12]]
+    assert [line[:22].strip() for line in printed_lines[1:12]] == names

@@ -1,0 +1,91 @@
+"""The gateway as its users run it: a process of its own, started by the command, ended by a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 30
+COMMAND = (sys.executable, "-m", "gateway")
+
+
+def run(*arguments: str, folder: Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command, to its end, with an environment of its own."""
+    clean = {"PATH": os.environ["PATH"], "COLUMNS": "120", **(environ or {})}
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+@dataclass
+class Served:
+    """A running ``serve``. ``started`` is its first log line."""
+
+    process: subprocess.Popen[str]
+    started: dict[str, object]
+
+    @property
+    def port(self) -> int:
+        return int(str(self.started["listen"]).rpartition(":")[2])
+
+    @property
+    def admin_port(self) -> int:
+        return int(str(self.started["admin"]).rpartition(":")[2])
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends a signal and waits for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(TIMEOUT)
+
+    def logged(self) -> list[dict[str, object]]:
+        """The lines since the first, when the process has ended."""
+        assert self.process.stderr is not None
+        return [json.loads(line) for line in self.process.stderr]
+
+
+def start(*arguments: str, folder: Path, environ: Mapping[str, str] | None = None) -> Served:
+    """Starts ``serve`` and returns when it serves; ``environ`` is added to the environment."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--log-format", "json", *arguments],
+        cwd=folder,
+        env={**os.environ, **(environ or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    if not line.startswith("{"):
+        _, rest = process.communicate(timeout=TIMEOUT)
+        raise AssertionError(f"serve did not start: {line}{rest}")
+    return Served(process, json.loads(line))
+
+
+@contextmanager
+def serving(*arguments: str, folder: Path) -> Generator[Served]:
+    """A running ``serve``, ended at the latest with the block."""
+    served = start(*arguments, folder=folder)
+    try:
+        yield served
+    finally:
+        served.process.kill()
+        served.process.wait(TIMEOUT)
+        assert served.process.stderr is not None
+        served.process.stderr.close()
+
+
+def anywhere(upstream_port: int) -> tuple[str, ...]:
+    """Options for a gateway on free ports."""
+    return (
+        "--upstream",
+        f"http://127.0.0.1:{upstream_port}",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    )

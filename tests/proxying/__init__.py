@@ -1,0 +1,1 @@
+"""The hop to the upstream, against an upstream that behaves as badly as it is told."""
