@@ -38,7 +38,10 @@ class Logged:
 @dataclass(frozen=True, slots=True)
 class Play:
     """What follows a request: wait for ``gate``, send ``data`` (in ``pieces`` if more), then close, reset, keep, or
-    hang until the gateway gives up, which sets ``left``."""
+    hang until the gateway gives up, which sets ``left``.
+
+    A whole answer after which the connection is closed says so, as servers do: else the next call might be on its way
+    on that connection when it closes, and its outcome would rightly be unknown."""
 
     data: bytes = b""
     then: str = "close"
@@ -109,7 +112,7 @@ class Upstream:
     async def _follow(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if play.gate is not None:
             await asyncio.to_thread(play.gate.wait, 20)
-        for piece in (play.data, *play.pieces):
+        for piece in (_closing(play.data) if play.then == "close" else play.data, *play.pieces):
             writer.write(piece)
             await writer.drain()
         if play.then == "hang":
@@ -119,6 +122,15 @@ class Upstream:
             connection = writer.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return play.then == "keep"
+
+
+def _closing(data: bytes) -> bytes:
+    """``data`` with the word that the connection ends after it, where its last head is an answer's and whole."""
+    begin = max(data.rfind(b"HTTP/1.1 "), 0)
+    line, end, rest = data[begin:].partition(b"\r\n")
+    if not line.startswith(b"HTTP/1.1 ") or line[9:10] == b"1" or b"\r\n\r\n" not in end + rest:
+        return data
+    return data[:begin] + line + b"\r\nConnection: close" + end + rest
 
 
 async def _read(reader: asyncio.StreamReader) -> Logged | None:
