@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
 from gateway.policies.routing import Target
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.headers import Headers
 from gateway.protocol.model import (
     Busy,
@@ -73,7 +74,7 @@ class Store(Protocol):
         save that a purged key's fences begin anew (its owner tokens never come back).
     S7. ``forget`` is heard after the tombstone is durable, and by then the answer is erased. A copy elsewhere is gone
         too, or ``Forgotten.copies_gone`` is false, and it goes as soon as the front can be reached; asked again,
-        ``forget`` tells how that stands.
+        ``forget`` tells how that stands. ``by`` and ``note`` are for its history (``protocol.dossier.Event``).
     """
 
     async def claim(self, claim: Claim) -> Verdict: ...
@@ -87,7 +88,9 @@ class Store(Protocol):
         """
         ...
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy: ...
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy: ...
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record as stored, turned by time; for operators and tests."""

@@ -76,6 +76,8 @@ def claim_for(route: Route, digester: Digester, facts: RequestFacts, key: str | 
         retention=policy.retention,
         identify=lambda recipe: digester.identity(facts, recipe),
         takeover=_takeover(route),
+        route=route.name,
+        key_id=None if scope is None else digester.record_id(policy.namespace, text, None),
     )
 
 

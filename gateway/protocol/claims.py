@@ -19,7 +19,7 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar, assert_never
 
 from gateway.protocol.model import (
@@ -88,6 +88,7 @@ def _lapsed(record: InFlight) -> Unknown:
         expire_at=expire_at,
         forget_at=expire_at + record.retention.key,
         taken_over=record.taken_over,
+        asks_at=record.lease_until if record.asks else None,
     )
 
 
@@ -122,9 +123,10 @@ def stranger_to(claim: Claim, known: Identity) -> Mismatch | CallerChanged | Non
 def _refusal(record: InFlight | Unknown | Completed | Expired, now: datetime) -> Refusal:
     match record:
         case InFlight():
-            return _busy(record, now)
+            return busy(record, now)
         case Unknown():
-            return Undecided(since=record.since)
+            asks_in = None if record.asks_at is None else max(timedelta(0), record.asks_at - now)
+            return Undecided(record.since, asks_in)
         case Completed():
             if isinstance(record.answer, NotKept):
                 return AnswerNotKept(record.answer.status)
@@ -135,7 +137,8 @@ def _refusal(record: InFlight | Unknown | Completed | Expired, now: datetime) ->
             assert_never(record)
 
 
-def _busy(record: InFlight, now: datetime) -> Busy:
+def busy(record: InFlight, now: datetime) -> Busy:
+    """What anybody else hears of a call in flight."""
     return Busy(now - record.created_at, record.lease_until - now, record.owner)
 
 
@@ -156,6 +159,7 @@ def granted(record: Record | None, claim: Claim, grant: Grant, now: datetime) ->
         first_sent_at=first_sent_at,
         lease_until=now + claim.lease,
         taken_over=grant.taken_over,
+        asks=claim.values is not None,
     )
 
 
@@ -194,7 +198,7 @@ def forget(record: Record | None, fence: int, now: datetime) -> Ruling[Forgotten
         return Ruling(Moved(), record)
     match current:
         case InFlight():
-            return Ruling(_busy(current, now), record)
+            return Ruling(busy(current, now), record)
         case Completed() | Unknown():
             return Ruling(Forgotten(), _tombstone(current))
         case Released() | Expired():
@@ -246,4 +250,5 @@ def _unknown(current: InFlight | Unknown, grant: Grant, reason: str, now: dateti
         expire_at=expire_at,
         forget_at=expire_at + grant.retention.key,
         taken_over=current.taken_over,
+        asks_at=now if current.asks else None,
     )

@@ -407,8 +407,8 @@ def _refused(call: Call, refusal: Refusal) -> Reply:
             return call.refuse(problems.key_reused())
         case CallerChanged():
             return call.refuse(problems.caller_changed())
-        case Undecided():
-            return call.refuse(problems.still_unknown())
+        case Undecided(asks_in=asks_in):
+            return call.refuse(problems.still_unknown(asks_in))
         case AnswerNotKept(status=status):
             return call.refuse(problems.response_not_kept(status))
         case KeyExpired():

@@ -94,7 +94,9 @@ class Claim:
 
     ``owner`` is 16 random bytes, the same for every repetition of this one claim (law 1). ``identify`` makes the
     identity of this request under another recipe. ``takeover``: under ``on_unknown: retry``, how long after the first
-    sending the upstream itself still deduplicates; ``None`` never takes over.
+    sending the upstream itself still deduplicates; ``None`` never takes over. ``route``: its name, for people.
+    ``key_id``: where callers are kept apart, the look-up digest without the caller, by which people find it.
+    ``values``: under ``on_unknown: reconcile``, what the upstream is asked with should the outcome become unknown.
     """
 
     id: RecordId
@@ -104,6 +106,9 @@ class Claim:
     retention: Retention
     identify: Callable[[Recipe], Identity] = field(compare=False)
     takeover: timedelta | None = None
+    route: str = ""
+    key_id: RecordId | None = None
+    values: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Granted and not settled. Its lease over, it is Unknown (law 3)."""
+    """Granted and not settled. Its lease over, it is Unknown (law 3). ``asks``: a reconciler asks about it then."""
 
     id: RecordId
     fence: int
@@ -130,6 +135,7 @@ class InFlight:
     first_sent_at: datetime
     lease_until: datetime
     taken_over: bool = False
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,8 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Sent, perhaps executed, not answered. ``expire_at`` makes it a tombstone that lasts until ``forget_at``."""
+    """Sent, perhaps executed, not answered. ``expire_at`` makes it a tombstone that lasts until ``forget_at``;
+    ``asks_at``: when a reconciler asks the upstream next, or ``None`` where none is at work."""
 
     id: RecordId
     fence: int
@@ -161,6 +168,7 @@ class Unknown:
     expire_at: datetime
     forget_at: datetime
     taken_over: bool = False
+    asks_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +272,10 @@ class CallerChanged:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The outcome of the call with this key is unknown since ``since``."""
+    """The outcome of the call with this key is unknown since ``since``; the upstream is asked ``asks_in`` from now."""
 
     since: datetime
+    asks_in: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

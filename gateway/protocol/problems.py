@@ -172,13 +172,25 @@ def _outcome_unknown(advice: str, *, timed_out: bool, retryable: bool) -> Proble
     )
 
 
-def still_unknown() -> Problem:
-    """A later call of an unknown key."""
+def still_unknown(asks_in: timedelta | None) -> Problem:
+    """A later call of an unknown key; ``asks_in``: until the gateway asks the upstream next, where it does."""
+    advice = "Ask the operator to resolve or release the key, or look at the upstream what happened."
+    if asks_in is not None:
+        advice = "The gateway is asking the upstream what happened. Retry with the same key after Retry-After seconds."
     detail = (
         "An earlier call with this key was sent and never completely answered: it may or may not have been executed. "
-        "Nothing was sent now. Ask the operator to resolve or release the key, or look at the upstream what happened."
+        f"Nothing was sent now. {advice}"
     )
-    return Problem("outcome-unknown", 409, "The outcome is unknown", detail, Outcome.UNKNOWN, "unknown")
+    return Problem(
+        "outcome-unknown",
+        409,
+        "The outcome is unknown",
+        detail,
+        Outcome.UNKNOWN,
+        "unknown",
+        retryable=asks_in is not None,
+        retry_after=None if asks_in is None else math.ceil(asks_in.total_seconds()) + 1,
+    )
 
 
 # Why nothing was sent, as far as it is a caller's business: no address of the upstream, no path of a file.

@@ -7,25 +7,32 @@ ends with it. Every step is atomic because nothing in it awaits.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
-from gateway.errors import StoreUnavailable
 from gateway.ports import Erasure, SweepCounts
 from gateway.protocol import claims
+from gateway.protocol.dossier import (
+    GATEWAY,
+    HAPPENINGS,
+    STATES,
+    Event,
+    Happening,
+    State,
+    turns,
+)
 from gateway.protocol.model import (
     Busy,
     Claim,
     Completed,
-    Expired,
     Forgotten,
     Grant,
     Granted,
     InFlight,
+    MarkUnknown,
     Moved,
     Record,
     RecordId,
-    Released,
     Settled,
     Settlement,
     Unknown,
@@ -33,27 +40,18 @@ from gateway.protocol.model import (
 )
 from gateway.stores import digest_key
 from gateway.stores.erasing import end_of_copies
-from gateway.stores.watching import Watch, Watches
-
-_NAMES: Mapping[type[Record], str] = {
-    InFlight: "in-flight",
-    Completed: "completed",
-    Unknown: "unknown",
-    Released: "released",
-    Expired: "expired",
-}
+from gateway.stores.memory_registry import MemoryRegistry
+from gateway.stores.memory_sides import Side
+from gateway.stores.watching import Watch
 
 
 @dataclass(slots=True)
-class MemoryStore:
-    """``ports.Authority`` for one process and as long as it lives."""
+class MemoryStore(MemoryRegistry):
+    """``ports.Authority`` and ``registry.Records`` for one process and as long as it lives."""
 
-    _records: dict[RecordId, Record] = field(default_factory=dict[RecordId, Record])
     _key_spaces: dict[str, str] = field(default_factory=dict[str, str])
     _erasures: dict[tuple[bytes, datetime], Erasure] = field(default_factory=dict[tuple[bytes, datetime], Erasure])
     _digest_fact: bytes | None = None
-    _watches: Watches = field(default_factory=Watches)
-    _closed: bool = False
 
     @classmethod
     async def open(cls) -> Self:
@@ -66,8 +64,21 @@ class MemoryStore:
         record = self._records.get(claim.id)
         verdict = claims.judge(record, claim, now)
         if isinstance(verdict, Granted) and not _holds(record, verdict.grant):
-            self._records[claim.id] = claims.granted(claims.as_of(record, now), claim, verdict.grant, now)
+            self._granted(claim, verdict.grant, now)
         return verdict
+
+    def _granted(self, claim: Claim, grant: Grant, now: datetime) -> None:
+        stored = self._records.get(claim.id)
+        record = claims.as_of(stored, now)
+        granted = claims.granted(record, claim, grant, now)
+        if stored is None or record is None:
+            side = self._sides[claim.id] = Side(claim.route, claim.key_id or claim.id, now, claim.values)
+        else:
+            side = self._sides[claim.id]
+            side.tell(granted, *turns(stored, now))
+            side.renew(claim, now)
+        side.tell(granted, Event(now, Happening.TAKEN_OVER if grant.taken_over else Happening.GRANTED, grant.fence))
+        self._records[claim.id] = granted
 
     async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
         """Laws 2, 4, 5 and 6 (``protocol.claims.settle``)."""
@@ -76,15 +87,17 @@ class MemoryStore:
         ruling = claims.settle(record, grant, settlement, now)
         # What time alone has made of a record is written down by sweeps, which count it.
         if ruling.record is not None and ruling.record not in (record, claims.as_of(record, now)):
-            self._records[grant.id] = ruling.record
-            self._watches.tell(grant.id)
+            note = settlement.reason if isinstance(settlement, MarkUnknown) else ""
+            self._turned(ruling.record, Event(now, HAPPENINGS[type(ruling.record)], grant.fence, note=note), now)
         return ruling.answer
 
     async def watch(self, record_id: RecordId) -> Watch:
         """Word of its settlement."""
         return self._watches.watch(record_id)
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy:
         """Law 11 (``protocol.claims.forget``); that both are written down at once is more than E1 asks."""
         now = self._now()
         record = self._records.get(record_id)
@@ -93,7 +106,8 @@ class MemoryStore:
             if isinstance(record, Completed):
                 until = end_of_copies(record.replay_until)
                 self._erasures.setdefault((record_id.digest, until), Erasure(record_id, until))
-            self._records[record_id] = ruling.record
+            if ruling.record != record:
+                self._turned(ruling.record, Event(now, Happening.FORGOTTEN, fence, by, note), now)
         return ruling.answer
 
     async def look(self, record_id: RecordId) -> Record | None:
@@ -108,8 +122,9 @@ class MemoryStore:
         ]
         for record, turned in due[:limit]:
             if turned is None:
-                del self._records[record.id]
+                del self._records[record.id], self._sides[record.id]
             else:
+                self._sides[record.id].tell(turned, *turns(record, now))
                 self._records[record.id] = turned
         self._erasures = {place: erasure for place, erasure in self._erasures.items() if erasure.until > now}
         return _counts(due[:limit])
@@ -139,8 +154,8 @@ class MemoryStore:
         """Records by state, turned by time."""
         now = self._now()
         turned = (claims.as_of(record, now) for record in self._records.values())
-        counted = Counter(_NAMES[type(record)] for record in turned if record is not None)
-        return {name: counted[name] for name in _NAMES.values()}
+        counted = Counter(STATES[type(record)] for record in turned if record is not None)
+        return {str(state): counted[state] for state in State}
 
     async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
         """The secret of every digest, kept as long as the process lives."""
@@ -166,12 +181,6 @@ class MemoryStore:
     async def close(self) -> None:
         """Afterwards nothing is answered."""
         self._closed = True
-
-    def _now(self) -> datetime:
-        """The authority's clock; a closed store has none, so nothing can be decided by it."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        return datetime.now(UTC)
 
 
 def _holds(record: Record | None, grant: Grant) -> bool:

@@ -14,6 +14,7 @@ from gateway.errors import RecordUnreadable, StoreUnavailable
 from gateway.ports import Authority, Clock, Front, Hint, Observer, SweepCounts, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge, stranger_to
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.model import (
     AnswerNotKept,
     Busy,
@@ -142,9 +143,11 @@ class TieredStore:
         if not self._watched[record_id]:
             del self._watched[record_id]
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy:
         """Law S7: the authority's first, then the copy's place; a front that is out of reach hears of it later."""
-        answer = await self._authority.forget(record_id, fence)
+        answer = await self._authority.forget(record_id, fence, by, note)
         return Forgotten(await self._erasing.bring(record_id)) if isinstance(answer, Forgotten) else answer
 
     async def look(self, record_id: RecordId) -> Record | None:

@@ -409,3 +409,14 @@ def test_a_late_answer_that_proves_nothing_leaves_the_unknown_as_it_is() -> None
     call = replace(CALL, terms=Terms(unknown=frozenset({500})))
     assert told(Listening(call, grant()), replace(ANSWERED, status=500)) == "done"
     assert told(Listening(call, grant()), replace(ANSWERED, status=401)) == "finishing: release"
+
+
+@pytest.mark.parametrize(("asks_in", "retry_after"), [(None, None), (timedelta(0), b"1"), (29.5 * SECOND, b"31")])
+def test_an_unknown_says_when_to_retry_only_while_somebody_asks_the_upstream(
+    asks_in: timedelta | None, retry_after: bytes | None
+) -> None:
+    _, (reply,) = step(Claiming(CALL), ClaimJudged(Undecided(NOW, asks_in)))
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.response, StoredResponse)
+    assert dict(reply.response.headers).get(b"Retry-After") == retry_after
+    assert json.loads(reply.response.body)["retryable"] is (asks_in is not None)

@@ -10,6 +10,7 @@ from gateway.errors import StoreUnavailable
 from gateway.policies.policy import Policy
 from gateway.policies.routing import Match, Route, Target, Timeouts
 from gateway.ports import Answer, Outgoing, SweepCounts, Watch
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.exchange import Call
 from gateway.protocol.headers import Headers
 from gateway.protocol.model import (
@@ -76,8 +77,10 @@ class FaultyStore:
     async def watch(self, record_id: RecordId) -> Watch:
         return await self._store.watch(record_id)
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
-        return await self._store.forget(record_id, fence)
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy:
+        return await self._store.forget(record_id, fence, by, note)
 
     async def look(self, record_id: RecordId) -> Record | None:
         return await self._store.look(record_id)

@@ -82,6 +82,9 @@ class MemoryBackend:
         back = timedelta(seconds=seconds)
         rewound = {name: value - back for name, value in values.items() if isinstance(value, datetime)}
         self.store._records[record_id] = replace(record, **rewound)
+        side = self.store._sides[record_id]
+        side.created_at -= back
+        side.history = [replace(event, at=event.at - back) for event in side.history]
 
     def sever(self) -> None:
         asyncio.run(self.store.close())

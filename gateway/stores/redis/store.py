@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import SweepCounts
 from gateway.protocol.claims import as_of
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
 from gateway.stores import digest_key
@@ -100,7 +101,9 @@ class RedisStore:
             self._watches.tell(record_id)
         return watch
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy:
         """Law S7; two trips. A Redis that is the authority has no copies elsewhere."""
         return await self._patiently(lambda: forgetting.forget(self._lines.ask, self._opened(), record_id, fence))
 

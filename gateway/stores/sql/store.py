@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from gateway.errors import StoreUnavailable
 from gateway.ports import Erasure, SweepCounts
 from gateway.protocol.claims import as_of
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
 from gateway.stores import digest_key
@@ -120,7 +121,9 @@ class SqlStore:
                 raise
         return watch
 
-    async def forget(self, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+    async def forget(
+        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
+    ) -> Forgotten | Moved | Busy:
         """Law S7; an operator's word is rare, and goes by itself."""
         forgetting = partial(erasing.forget, codec=self._opened(), record_id=record_id, fence=fence)
         return await self._database.write(forgetting)

@@ -1,0 +1,60 @@
+"""The seams for people and reconcilers: what is shown of records, decided on them, and asked about them.
+
+Kept apart from ``ports.Store``, which is all that a call needs. Laws 12 and 13 are those of ``protocol.decisions``.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from gateway.ports import Store
+from gateway.protocol.decisions import Decided, Decision
+from gateway.protocol.dossier import Dossier, Open, Page, Query
+from gateway.protocol.inquiries import Asked, Inquiry
+from gateway.protocol.model import Busy, Moved, RecordId
+
+
+class Registry(Protocol):
+    """What operators see of records, and their word on them.
+
+    R1. ``decide`` is what ``protocol.decisions`` rules on the stored record, at the store's clock, in one atomic step,
+        and is durable before it is heard. Repeated, it does no more than once. Who waits for the record has word.
+    R2. ``dossier`` and ``page`` tell records as time has turned them, and never an answer's body, a header of it, or a
+        value that was taken for an inquiry. A record whose answer does not open is shown, without its status.
+    R3. Pages run newest first by creation, ids among equals; followed to the end they show every record that was there
+        all the time exactly once. A page of an unfiltered list, or of one by state or key, costs what it shows,
+        however many records there are.
+    R4. A history has every grant, take-over, settlement, decision, forgetting and turn of time that the record has
+        seen since it was last unknown to the store, in order, a hundred at most: the first ones and the last ones.
+    """
+
+    async def dossier(self, record_id: RecordId) -> Dossier | None: ...
+
+    async def page(self, query: Query) -> Page: ...
+
+    async def open_calls(self) -> Sequence[Open]:
+        """In flight and unknown, by route; of very many, about so many. A lease that is over counts as unknown."""
+        ...
+
+    async def decide(self, decision: Decision) -> Decided | Moved | Busy: ...
+
+
+class Inquiries(Protocol):
+    """A reconciler's work, as durable as the records it is about.
+
+    Q1. ``due`` takes unknown records of these routes whose claims left values and whose next asking has come, oldest
+        asking first; of any number of workers one alone has a record, until ``work`` has passed since.
+    Q2. ``asked`` notes what came of it and lets the record go, while that taking lasts; false, and nothing changed,
+        once it is over or the record has been settled or decided.
+    Q3. A record with values is first due when its outcome becomes unknown, its lease over included.
+    Q4. Values lie sealed (``encryption.keys``), bound to record and fence. They are gone as soon as the record is no
+        more in flight or unknown.
+    """
+
+    async def due(self, routes: Collection[str], work: timedelta, limit: int) -> Sequence[Inquiry]: ...
+
+    async def asked(self, inquiry: Inquiry, result: Asked) -> bool: ...
+
+
+class Records(Store, Registry, Inquiries, Protocol):
+    """A store as a gateway has it: for calls, for people, for reconcilers."""
