@@ -20,7 +20,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any
 
-from gateway.errors import RecordUnreadable
+from gateway.errors import RecordUnreadable, StoreUnfit
 from gateway.protocol.headers import Header, Headers
 from gateway.protocol.model import BodyForm, NotKept, Origin, Recipe, RecordId, StoredResponse
 from gateway.stores.compression import compress, decompress
@@ -45,7 +45,10 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Writes and opens answers under one secret of at most 64 bytes; with a ``sealer``, nobody else reads them."""
+    """Writes and opens answers under one secret of at most 64 bytes; with a ``sealer``, nobody else reads them.
+
+    Values, of which a request's body may be the source, are written with a ``sealer`` only.
+    """
 
     key: bytes = field(repr=False)
     sealer: Sealer | None = None
@@ -74,6 +77,23 @@ class Codec:
             body = decompress(body)
         origin = Origin.GATEWAY if flags & _GATEWAY else Origin.UPSTREAM
         return StoredResponse(status, _fields(plain, count), body, origin, bool(flags & _LENGTH_UNVERIFIED))
+
+    def seal_values(self, record_id: RecordId, fence: int, values: bytes) -> bytes:
+        """What a claim leaves for a reconciler, bound to record and fence; ``StoreUnfit`` without a sealer."""
+        if self.sealer is None:
+            raise StoreUnfit(
+                "a claim leaves values for a reconciler, and they are kept only sealed: configure encryption.keys"
+            )
+        return self.sealer.seal_values(record_id, fence, values, secrets.token_bytes(12))
+
+    def open_values(self, record_id: RecordId, fence: int, sealed: bytes) -> bytes:
+        """The values that were sealed for this record and fence; ``RecordUnreadable`` where they are no such."""
+        if self.sealer is None:
+            raise RecordUnreadable(
+                f"what record {str(record_id)[:12]} keeps for a reconciler is sealed, "
+                "and no encryption.keys are configured"
+            )
+        return self.sealer.open_values(record_id, fence, sealed)
 
     def _opened(self, record_id: RecordId, fence: int, head: bytes, body: bytes | None) -> tuple[bytes, bytes | None]:
         """Head and body as they were written, after whatever binds them has been checked."""

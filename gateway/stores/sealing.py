@@ -1,4 +1,4 @@
-"""Encryption of kept answers: AES-256-GCM, bound to record and fence, under keys that can be rotated.
+"""Encryption of what records hold: AES-256-GCM, bound to record and fence, under keys that can be rotated.
 
 Knows ``cryptography``. The first key seals, every key opens, so that a rotation needs no pause: add the new key at the
 end everywhere, then move it to the front, then drop the old one when ``retention.response`` has passed. Refuses to know
@@ -7,6 +7,8 @@ what it seals. Each record has a key of its own, derived from the configured one
 A sealed answer, version 2, head and body apart::
 
     head: version 1 | key id 4 | nonce 12 | AES-GCM(head)          body: AES-GCM(body), the nonce's last bit turned
+
+Sealed values, which a claim leaves for a reconciler, are one piece of the same form, under keys of another purpose.
 """
 
 import hashlib
@@ -24,6 +26,9 @@ SEALED_VERSION = 2
 
 _ID, _NONCE = slice(1, 5), slice(5, 17)
 
+# What a record's key is derived for: neither kind of text opens as the other.
+_ANSWER, _VALUES = b"record-sealing/2", b"record-values/2"
+
 
 @dataclass(frozen=True, slots=True)
 class _Key:
@@ -32,13 +37,13 @@ class _Key:
     name: bytes
     secret: bytes = field(repr=False)
 
-    def of(self, record_id: RecordId, fence: int) -> AESGCM:
-        """The key of one record under one fence."""
-        return AESGCM(_derive(self.secret, b"record-sealing/2", record_id.digest, fence.to_bytes(8, "big")))
+    def of(self, record_id: RecordId, fence: int, purpose: bytes) -> AESGCM:
+        """The key of one record under one fence, for one purpose."""
+        return AESGCM(_derive(self.secret, purpose, record_id.digest, fence.to_bytes(8, "big")))
 
 
 class Sealer:
-    """Seals and opens answers. ``secrets``: at least one, of any length; the first one seals."""
+    """Seals and opens answers and values. ``secrets``: at least one, of any length; the first one seals."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         keys = [_Key(_derive(secret, b"record-key-id/2")[:4], secret) for secret in secrets]
@@ -49,26 +54,51 @@ class Sealer:
         self, record_id: RecordId, fence: int, head: bytes, body: bytes | None, nonce: bytes
     ) -> tuple[bytes, bytes | None]:
         """``nonce``: 12 bytes of chance."""
-        plain = bytes([SEALED_VERSION]) + self._first.name + nonce
-        key, bound = self._first.of(record_id, fence), _bound(record_id, fence)
-        sealed = plain + key.encrypt(nonce, head, b"head" + bound)
+        key, bound = self._first.of(record_id, fence, _ANSWER), _bound(record_id, fence)
+        sealed = self._plain(nonce) + key.encrypt(nonce, head, b"head" + bound)
         return sealed, None if body is None else key.encrypt(_other(nonce), body, b"body" + bound)
 
     def open(self, record_id: RecordId, fence: int, head: bytes, body: bytes | None) -> tuple[bytes, bytes | None]:
         """What was sealed for this record and fence; ``RecordUnreadable`` where it is no such."""
-        known = self._keys.get(head[_ID])
-        if known is None:
-            raise RecordUnreadable(
-                f"the answer of record {str(record_id)[:12]} is sealed by a key that is not in encryption.keys"
-            )
-        key, bound, nonce = known.of(record_id, fence), _bound(record_id, fence), head[_NONCE]
+        key, bound, nonce = self._key_of(record_id, fence, _ANSWER, head), _bound(record_id, fence), head[_NONCE]
         try:
             opened = key.decrypt(nonce, head[_NONCE.stop :], b"head" + bound)
             return opened, None if body is None else key.decrypt(_other(nonce), body, b"body" + bound)
         except (InvalidTag, ValueError) as fault:
-            raise RecordUnreadable(
-                f"the answer of record {str(record_id)[:12]} is damaged, or belongs to another record"
-            ) from fault
+            raise _damaged(record_id, _ANSWER) from fault
+
+    def seal_values(self, record_id: RecordId, fence: int, values: bytes, nonce: bytes) -> bytes:
+        """``nonce``: 12 bytes of chance."""
+        key, bound = self._first.of(record_id, fence, _VALUES), _bound(record_id, fence)
+        return self._plain(nonce) + key.encrypt(nonce, values, b"values" + bound)
+
+    def open_values(self, record_id: RecordId, fence: int, sealed: bytes) -> bytes:
+        """What was sealed for this record and fence; ``RecordUnreadable`` where it is no such."""
+        if sealed[:1] != bytes([SEALED_VERSION]):
+            raise RecordUnreadable(f"{_what(record_id, _VALUES)} is of a newer version, or damaged")
+        key = self._key_of(record_id, fence, _VALUES, sealed)
+        try:
+            return key.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], b"values" + _bound(record_id, fence))
+        except (InvalidTag, ValueError) as fault:
+            raise _damaged(record_id, _VALUES) from fault
+
+    def _plain(self, nonce: bytes) -> bytes:
+        return bytes([SEALED_VERSION]) + self._first.name + nonce
+
+    def _key_of(self, record_id: RecordId, fence: int, purpose: bytes, sealed: bytes) -> AESGCM:
+        known = self._keys.get(sealed[_ID])
+        if known is None:
+            raise RecordUnreadable(f"{_what(record_id, purpose)} is sealed by a key that is not in encryption.keys")
+        return known.of(record_id, fence, purpose)
+
+
+def _what(record_id: RecordId, purpose: bytes) -> str:
+    name = f"record {str(record_id)[:12]}"
+    return f"the answer of {name}" if purpose == _ANSWER else f"what {name} keeps for a reconciler"
+
+
+def _damaged(record_id: RecordId, purpose: bytes) -> RecordUnreadable:
+    return RecordUnreadable(f"{_what(record_id, purpose)} is damaged, or belongs to another record")
 
 
 def _bound(record_id: RecordId, fence: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import RecordUnreadable
+from gateway.errors import RecordUnreadable, StoreUnfit
 from gateway.protocol.model import NotKept, RecordId, StoredResponse
 from gateway.stores.codec import Codec
 from gateway.stores.sealing import Sealer
@@ -89,6 +89,42 @@ def test_no_flipped_bit_and_no_cut_answer_opens() -> None:
         codec(OLD).decode(ID, 3, encoded.head, None)
 
 
+@given(st.binary())
+def test_values_open_to_themselves_for_the_record_and_fence_that_they_were_sealed_for(values: bytes) -> None:
+    sealing, other = codec(OLD), RecordId(b"o" * 32)
+    sealed = sealing.seal_values(ID, 3, values)
+    assert sealing.open_values(ID, 3, sealed) == values
+    assert sealing.seal_values(ID, 3, values) != sealed, "no two are alike"
+    for record_id, fence in ((other, 3), (ID, 4)):
+        with pytest.raises(RecordUnreadable):
+            sealing.open_values(record_id, fence, sealed)
+
+
+def test_values_can_be_rotated_and_neither_read_nor_written_without_keys() -> None:
+    sealed = codec(OLD).seal_values(ID, 3, b"canary value")
+    assert b"canary" not in sealed
+    assert codec(NEW, OLD).open_values(ID, 3, sealed) == b"canary value"
+    with pytest.raises(RecordUnreadable, match=r"not in encryption\.keys"):
+        codec(NEW).open_values(ID, 3, sealed)
+    with pytest.raises(RecordUnreadable, match=r"no encryption\.keys are configured"):
+        codec().open_values(ID, 3, sealed)
+    with pytest.raises(StoreUnfit, match=r"configure encryption\.keys"):
+        codec().seal_values(ID, 3, b"value")
+
+
+def test_no_flipped_bit_and_no_cut_end_of_values_opens_nor_do_answers_open_as_values() -> None:
+    sealed = codec(OLD).seal_values(ID, 3, b"value")
+    answer = codec(OLD).encode(ID, 3, ANSWER)
+    damaged = [_flipped(sealed, at) for at in range(8 * len(sealed))] + [
+        sealed[:length] for length in range(len(sealed))
+    ]
+    for other in (*damaged, answer.head, answer.body or b""):
+        with pytest.raises(RecordUnreadable):
+            codec(OLD).open_values(ID, 3, other)
+    with pytest.raises(RecordUnreadable):
+        codec(OLD).decode(ID, 3, sealed, None)
+
+
 def test_the_secret_is_in_no_repr() -> None:
     assert "the old key" not in repr(codec(OLD))
 
@@ -103,6 +139,11 @@ def test_a_record_that_this_version_wrote_still_opens(name: str) -> None:
     decoded = codec(OLD).decode(ID, 7, bytes.fromhex(head), bytes.fromhex(body) if body != "-" else None)
     long = replace(ANSWER, body=b"a long answer, " * 200)
     assert decoded == (NotKept(202) if "not-kept" in name else long if "compressed" in name else ANSWER)
+
+
+def test_values_that_this_version_wrote_still_open() -> None:
+    sealed = bytes.fromhex((GOLDEN / "0.1.0-sealed-values.hex").read_text())
+    assert codec(OLD).open_values(ID, 7, sealed) == b'["/v1/charges", "order-4711"]'
 
 
 def _flipped(data: bytes, bit: int) -> bytes:
