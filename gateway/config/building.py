@@ -63,7 +63,13 @@ def build_route(settings: Settings, route: RouteSettings) -> Route:
     policy = merged_policy(settings.policy, route.policy)
     return Route(
         name=route.name,
-        match=Match(match.host, match.path, frozenset(match.methods), match.strip_prefix),
+        match=Match(
+            host=match.host,
+            path=match.path,
+            methods=frozenset(match.methods),
+            strip_prefix=match.strip_prefix,
+            ambiguous_paths=match.ambiguous_paths == "pass",
+        ),
         target=target,
         policy=build_policy(policy, target.origin),
     )

@@ -45,6 +45,11 @@ class MatchSettings(Shape):
     path: UrlPath = default("/", "A path prefix that ends at a segment.")
     methods: list[Method] = made(list, "Methods; empty for all.")
     strip_prefix: StripPrefix = default("", "Taken off the front of the path before it goes upstream.")
+    ambiguous_paths: Literal["refuse", "pass"] = default(
+        "refuse",
+        "Paths that servers may read as others, such as /a/../b, /a%2Fb or /%zz: refuse answers 400; pass forwards "
+        "them as they came, where whoever may call this route may call every path of the upstream.",
+    )
 
 
 class TimeoutSettings(Shape):

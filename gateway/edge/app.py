@@ -15,7 +15,7 @@ from typing import Any
 from gateway.edge import failures
 from gateway.edge.adapt import Head, http_date, read_head, response_head, trace_of
 from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
-from gateway.edge.guard import route_guard
+from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.presence import Presence
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
@@ -122,9 +122,11 @@ class Edge:
                 await self._refuse(visit, plan, failures.internal_fault(), close=True)
 
     async def _serve(self, visit: Visit, plan: Plan | None) -> None:
-        if plan is None:
-            return await self._refuse(visit, None, problems.no_route())
         head = visit.head
+        if problem := path_guard(head.path, head.host, head.method, plan.route if plan else None, self._routes):
+            return await self._refuse(visit, None, problem, close=True)
+        if plan is None:
+            return await self._refuse(visit, None, problems.no_route(), close=head.declared_length != 0)
         if problem := route_guard(head.headers, plan.meaningful):
             return await self._refuse(visit, None, problem, close=True)
         if head.method in plan.route.policy.methods:
@@ -139,7 +141,9 @@ class Edge:
         if (head.declared_length or 0) > policy.max_request_body:
             return await self._refuse(visit, plan, problems.request_too_large(policy.max_request_body), close=True)
         if isinstance(key, Problem):
-            return await self._refuse(visit, plan, key, close=head.declared_length != 0)
+            # What is not valid may have been meant as more than one key, and what follows it for somebody else.
+            close = key.name == "key-invalid" or head.declared_length != 0
+            return await self._refuse(visit, plan, key, close=close)
         body = await read_whole(visit.receive, policy.max_request_body)
         if isinstance(body, TooLarge):
             return await self._refuse(visit, plan, problems.request_too_large(policy.max_request_body), close=True)

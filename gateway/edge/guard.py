@@ -6,6 +6,8 @@ fields. Whatever two parsers could read differently is refused (RFC 9112, sectio
 
 import re
 
+from gateway.edge.paths import ambiguous, as_others_read, usual
+from gateway.policies.routing import Route, RouteTable
 from gateway.protocol import problems
 from gateway.protocol.headers import Header, Headers, connection_options
 from gateway.protocol.problems import Problem
@@ -17,17 +19,11 @@ FIELD_LIMIT = 100
 
 _TARGET = re.compile(rb"/(?!/)[!-\"$-~]*")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{1,5})?")
-
-# In a path: dot segments, also encoded; encoded slash, backslash or NUL; a backslash; a percent sign that encodes
-# nothing. A route, a fingerprint and an upstream must not read one target in three ways.
-_CONFUSING = re.compile(
-    rb"(?:^|/)(?:\.|%2e){1,2}(?=/|$)|%2f|%5c|%00|\\|%(?![0-9a-f]{2})",
-    re.IGNORECASE,
-)
+# A name as it is looked up, or an address: nothing that a list, a header's parameter or a second decoding could part.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 # Fields that no intermediary may be told to drop: the request would mean something else without them.
-_NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"host", b"forwarded"})
+_NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"cookie", b"host", b"forwarded", b"x-real-ip"})
 
 
 def inspect(method: bytes, target: bytes, version: str, headers: Headers) -> Problem | None:
@@ -42,11 +38,6 @@ def _target(target: bytes) -> Problem | None:
         return problems.target_too_long(TARGET_LIMIT)
     if not _TARGET.fullmatch(target):
         return problems.bad_request("The request target must be a path that begins with one slash, in printable ASCII.")
-    path = target.partition(b"?")[0]
-    if (b"%" in path or b"." in path or b"\\" in path) and _CONFUSING.search(path):
-        return problems.bad_request(
-            "The path has a dot segment, an encoded slash, backslash or NUL, or a percent sign that encodes nothing."
-        )
     return None
 
 
@@ -115,4 +106,25 @@ def route_guard(headers: Headers, meaningful: frozenset[bytes]) -> Problem | Non
             return problems.bad_request("A field name with an underscore imitates one that this route reads.")
         if name == b"connection" and (named := connection_options(headers) & meaningful):
             return problems.bad_request(f"Connection must not name {min(named).decode('ascii', 'replace')}.")
+    return None
+
+
+def path_guard(path: str, host: str, method: str, route: Route | None, routes: RouteTable) -> Problem | None:
+    """What is wrong with a path that took ``route``: it must lead there however it is read, and look plain upstream."""
+    if usual(path):
+        return None
+    if route is not None and route.upstream_target(path).startswith("//"):
+        return problems.bad_request("The path has two slashes where the upstream would read the name of a host.")
+    if route is not None and route.match.ambiguous_paths:
+        return None
+    if ambiguous(path):
+        return problems.bad_request(
+            "The path has a dot segment, an encoded slash, backslash or NUL, a backslash, or a percent sign that"
+            " encodes nothing; write the path that is meant."
+        )
+    if routes.find(host, as_others_read(path), method) is not route:
+        return problems.bad_request(
+            "The path can be read as another one, to which other rules apply; write it without parameters, double"
+            " slashes and needless encoding."
+        )
     return None

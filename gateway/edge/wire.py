@@ -5,36 +5,46 @@ and trailers come in one segment even before the application has started. So the
 when it is complete and not later. After a refusal the connection is closed and nothing behind it is read.
 """
 
-import socket
-import struct
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.edge.guard import FIELD_LIMIT, HEADER_LIMIT, TARGET_LIMIT, inspect
+from gateway.edge.leaving import Exit, close_when_heard
+from gateway.edge.old_callers import Unchunked
 from gateway.edge.presence import Presence
+from gateway.ports import Observer
+from gateway.protocol import observations as seen
 from gateway.protocol import problems
-from gateway.protocol.headers import ORIGIN, values
+from gateway.protocol.headers import ORIGIN
+from gateway.protocol.observations import Observation
 from gateway.protocol.problems import Problem
 
 # A head that is still incomplete may not be larger than its parts together may be.
 HEAD_LIMIT = TARGET_LIMIT + HEADER_LIMIT + 1024
 
-# How long a refused connection may still send what nobody reads, in seconds.
-LINGER = 1.0
-
-# ``SO_LINGER``, on, for no time: the connection is reset.
-_RESET = struct.pack("ii", 1, 0)
+# What a chunked body may bring along besides its content (sizes, extensions, trailers), in bytes, and for each byte of
+# content: a chunk for every byte passes, a trailer that never ends does not. The parser would keep all of it.
+FRAMING_LIMIT = HEADER_LIMIT
+FRAMING_OF_A_BYTE = 8
 
 
 class RefusedError(Exception):
     """Raised inside a parser callback to stop the parser; never leaves this module."""
 
 
+class Unobserved:
+    """Nobody counts."""
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing."""
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """One downstream connection."""
 
     problem_base: ClassVar[str] = problems.URN
+    observer: ClassVar[Observer] = Unobserved()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         super().__init__(*args, **kwargs)
@@ -42,16 +52,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._header_bytes = 0
+        self._heard = 0
+        self._content = 0
         self._closed_for_input = False
+        self._left = False
         self._answering: RequestResponseCycle | None = None
         self._presence = Presence()
+        self._exit: Any = None
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
+        """A caller is there."""
+        super().connection_made(transport)
+        self._exit = Exit(transport, self._leave)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone: every call on this connection hears it, not only the newest as in uvicorn."""
         for cycle in (self._answering, *(queued for queued, _ in self.pipeline)):
-            if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
+            self._tell_gone(cycle)
         super().connection_lost(exc)
         self._presence.leave()
 
@@ -68,12 +85,24 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._closed_for_input:
             return
         head_before = self._head_bytes
+        self._heard += len(data)
         super().data_received(data)
-        if self._in_head and not self._closed_for_input:
-            self._head_bytes = head_before + len(data)
-            if self._head_bytes > HEAD_LIMIT:
-                self._refusal = problems.head_too_large(f"The request head is larger than {HEAD_LIMIT} bytes.")
-                self.send_400_response("")
+        self._weigh(head_before + len(data))
+
+    def _weigh(self, head_bytes: int) -> None:
+        """In the middle of a head: how large it is. In that of a body: how much of it is none."""
+        if self._closed_for_input:
+            return
+        if self._in_head:
+            self._head_bytes = head_bytes
+            if head_bytes > HEAD_LIMIT:
+                self._refuse_now(problems.head_too_large(f"The request head is larger than {HEAD_LIMIT} bytes."))
+        elif self.cycle and self.cycle.more_body and self._framing() > FRAMING_OF_A_BYTE * self._content:
+            self._refuse_now(problems.bad_request("The body is mostly chunk extensions or trailers."))
+
+    def _framing(self) -> int:
+        """The bytes that stood around the body's, beyond what any body may have."""
+        return self._heard - self._content - FRAMING_LIMIT
 
     def on_message_begin(self) -> None:
         """A request begins; nothing of the one before counts."""
@@ -100,24 +129,43 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole: inspected before the application starts, frozen before trailers can join it."""
         self._in_head = False
+        # What of this segment is the body is not known yet, so that it counts for nothing.
+        self._heard = self._content = 0
         assert self.parser is not None  # noqa: S101 - it is the parser that calls
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._refuse(problems.bad_request("This gateway speaks HTTP/1.1 and HTTP/1.0."))
         if problem := inspect(method, self.url, version, tuple(self.headers)):
             self._refuse(problem)
+        if version == "1.0":
+            self.expect_100_continue = False  # RFC 9110, section 10.1.1: such a caller would take it for the answer.
         self.scope["headers"] = tuple(self.headers)
         super().on_headers_complete()
         self.scope["raw_path"] = self.url
         self.scope["state"] = {"presence": self._presence}
 
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._content += len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """An answer is out; behind one that closes the connection nothing is begun."""
+        if not self._left:
+            super().on_response_complete()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         self._answering = cycle
-        super()._start_asgi_task(cycle, _Unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        cycle.transport = self._exit
+        super()._start_asgi_task(cycle, Unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def _refuse(self, problem: Problem) -> None:
         self._refusal = problem
         raise RefusedError(problem.detail)
+
+    def _refuse_now(self, problem: Problem) -> None:
+        self._refusal = problem
+        self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
         """Answers a refusal and closes; behind a request that is still being answered it only closes, later.
@@ -125,6 +173,8 @@ class GuardedProtocol(HttpToolsProtocol):
         Written now, the refusal would reach the caller as the answer to that earlier request.
         """
         self._closed_for_input = True
+        problem = self._refusal or problems.bad_request("The request is not valid HTTP.")
+        self.observer.observe(seen.Answered("", problem.name, problem.status))
         earlier = self._being_answered()
         if earlier and not earlier.more_body:
             earlier.keep_alive = False
@@ -132,47 +182,30 @@ class GuardedProtocol(HttpToolsProtocol):
         if earlier and (earlier.response_started or self.pipeline):
             self.transport.close()
             return
-        problem = self._refusal or problems.bad_request("The request is not valid HTTP.")
         self.transport.write(_on_the_wire(problem, self.problem_base))
-        self._close_when_heard()
+        self._tell_gone(earlier)  # Whatever reads the rest of this request would wait for nothing.
+        self._presence.leave()
+        close_when_heard(self.loop, self.transport)
 
     def _being_answered(self) -> RequestResponseCycle | None:
         cycle: RequestResponseCycle | None = self.cycle  # None until the first request, whatever its stub says.
         return None if not cycle or cycle.response_complete else cycle
 
-    def _close_when_heard(self) -> None:
-        """Closing on unread bytes would reset the connection and take the answer with it (RFC 9112, section 9.6)."""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER, self.transport.close)
+    @staticmethod
+    def _tell_gone(cycle: RequestResponseCycle | None) -> None:
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
-
-class _Unchunked:
-    """An application for callers of HTTP/1.0, who know no chunks: an answer without a length ends the connection."""
-
-    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own type of it
-        self._cycle = cycle
-        self._app = app
-        self._endless = False
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
-        await self._app(scope, receive, self._send)
-        if self._endless and not self._cycle.response_complete:
-            # Only a reset tells this caller that the answer is not whole.
-            transport = self._cycle.transport
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._cycle.disconnected = True
-            transport.abort()
-
-    async def _send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
-        if message["type"] == "http.response.start":
-            self._endless = not values(message["headers"], b"content-length")
-            if self._endless:
-                self._cycle.chunked_encoding = False
-        elif self._endless:
-            # As much as comes is as much as was promised.
-            self._cycle.expected_content_length = len(message["body"])
-        await self._cycle.send(message)
+    def _leave(self) -> None:
+        """A cycle closes the connection behind its answer; the caller may still be sending."""
+        self._closed_for_input = self._left = True
+        if not self.cycle.more_body and not self.pipeline:
+            self.transport.close()
+            return
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        close_when_heard(self.loop, self.transport)
 
 
 def _bare(name: bytes, value: bytes) -> bytes:

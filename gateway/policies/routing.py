@@ -13,12 +13,16 @@ from gateway.protocol.headers import Headers
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``host`` in lower case, with a port only where it must match too; ``path`` a prefix; empty values match all."""
+    """``host`` in lower case, with a port only where it must match too; ``path`` a prefix; empty values match all.
+
+    ``ambiguous_paths``: paths that servers may read as others are let through.
+    """
 
     host: str = ""
     path: str = "/"
     methods: frozenset[str] = frozenset()
     strip_prefix: str = ""
+    ambiguous_paths: bool = False
 
     def covers(self, host: str, path: str, method: str) -> bool:
         """Whether a request belongs here. A prefix ends at a segment: ``/v1`` covers ``/v1/x``, not ``/v10``."""

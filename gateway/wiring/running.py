@@ -81,7 +81,7 @@ class Running:
         self._edge = Edge(configuration.routes, self._exchanges, self._hop, observer, digester, Face(base, public))
         for route in configuration.routes.routes:
             self._hop.open(route.target)
-        protocol = type("DataProtocol", (GuardedProtocol,), {"problem_base": base})
+        protocol = type("DataProtocol", (GuardedProtocol,), {"problem_base": base, "observer": observer})
         probes = probes_of(configuration.store, store)
         self._admin = admin_app(store, probes, lambda records: (metrics.text(records), CONTENT_TYPE))
         data, operator = sockets

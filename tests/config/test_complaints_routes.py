@@ -29,6 +29,9 @@ MATCHES = {
         ("{path: '/a?b'}", "4:13: routes.0.match.path"),
         ("{path: /%zz}", "4:13: routes.0.match.path"),
     ],
+    "must be refuse or pass": [
+        ("{ambiguous_paths: allow}", "4:13: routes.0.match.ambiguous_paths"),
+    ],
     "must be a list, such as [a, b]": [
         ("{methods: GET}", "4:13: routes.0.match.methods"),
     ],

@@ -52,7 +52,7 @@ routes:
       key: {{header: Stripe-Key, required: true}}
       retention: {{key: 60d}}
   - name: messages
-    match: {{path: /sms/, strip_prefix: /sms}}
+    match: {{path: /sms/, strip_prefix: /sms, ambiguous_paths: pass}}
     upstream: {{url: "http://[::1]:8000/api/", timeout: {{total: 20s}}, max_connections: 4, forwarded: true}}
     policy:
       methods: [POST]
@@ -98,7 +98,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
     )
     messages = Route(
         name="messages",
-        match=Match(path="/sms/", strip_prefix="/sms"),
+        match=Match(path="/sms/", strip_prefix="/sms", ambiguous_paths=True),
         target=Target(
             scheme="http",
             host="::1",

@@ -10,126 +10,14 @@ import time
 import pytest
 
 from tests.conftest import Begin
+from tests.edge.corpus import CANARY, POST, get, status_and_rest
 from tests.raw import connect, exchange, hang_up, read_to_end
 from tests.stage import Stage
 from tests.upstream import Play, answer, chunked
 
-CANARY = b"POST /canary HTTP/1.1\r\nHost: x\r\nIdempotency-Key: canary\r\nContent-Length: 0\r\n\r\n"
-POST = b"POST /charges HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\n"
-
-
-def get(target: bytes) -> bytes:
-    return b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-AMBIGUOUS = {
-    "length and chunked": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-    "two lengths": POST + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
-    "two lengths in one": POST + b"Content-Length: 0, 0\r\n\r\n",
-    "a signed length": POST + b"Content-Length: +0\r\n\r\n",
-    "a hexadecimal length": POST + b"Content-Length: 0x0\r\n\r\n",
-    "a negative length": POST + b"Content-Length: -1\r\n\r\n",
-    "a length of 2^63": POST + b"Content-Length: 9223372036854775808\r\n\r\n",
-    "a length of 16 digits": POST + b"Content-Length: 0000000000000000\r\n\r\n",
-    "gzip and chunked": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "chunked twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "identity": POST + b"Transfer-Encoding: identity\r\n\r\n",
-    "chunked with a tail": POST + b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
-    "chunked with a tab": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
-    "chunked in HTTP/1.0": POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a bad chunk size": POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n0\r\n\r\n",
-    "a chunk size with a sign": POST + b"Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n",
-    "a chunk without its line end": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab0\r\n\r\n",
-    "a field name with a space": POST + b"Content-Length : 0\r\n\r\n",
-    "a folded field": POST + b"X-A: 1\r\n folded\r\nContent-Length: 0\r\n\r\n",
-    "bare line feeds": POST.replace(b"\r\n", b"\n") + b"Content-Length: 0\n\n",
-    "a control byte in a value": POST + b"X-A: a\x01b\r\nContent-Length: 0\r\n\r\n",
-    "a NUL in a value": POST + b"X-A: a\x00b\r\nContent-Length: 0\r\n\r\n",
-    "a carriage return in a value": POST + b"X-A: a\rb\r\nContent-Length: 0\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    "an empty host": b"GET / HTTP/1.1\r\nHost: \r\n\r\n",
-    "a host with a user": b"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
-    "a host with a path": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "a target at another authority": get(b"@evil/x"),
-    "an absolute target": get(b"http://evil/x"),
-    "a network-path target": get(b"//evil/x"),
-    "an asterisk": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a fragment": get(b"/a#b"),
-    "a target with a high byte": get(b"/\xc3\xa9"),
-    "dot segments": get(b"/pub/../admin"),
-    "a dot segment at the end": get(b"/pub/.."),
-    "a single dot": get(b"/./admin"),
-    "encoded dot segments": get(b"/pub/%2e%2e/admin"),
-    "half encoded dots": get(b"/pub/.%2E/admin"),
-    "an encoded slash": get(b"/pub%2fadmin"),
-    "an encoded backslash": get(b"/pub%5Cadmin"),
-    "a backslash": get(b"/pub\\admin"),
-    "an encoded NUL": get(b"/pub%00"),
-    "a percent sign that encodes nothing": get(b"/%zz"),
-    "a lone percent sign": get(b"/a%"),
-    "connection names the key": POST + b"Connection: close, Idempotency-Key\r\nContent-Length: 0\r\n\r\n",
-    "connection names the credentials": POST + b"Connection: Authorization\r\nContent-Length: 0\r\n\r\n",
-    "connection names the host": POST + b"Connection: host\r\nContent-Length: 0\r\n\r\n",
-    "connection names the length": POST + b"Connection: Content-Length\r\nContent-Length: 0\r\n\r\n",
-    "connection names a scope field": POST + b"Connection: X-Api-Key\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of the key": POST + b"Idempotency_Key: other\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of a scope field": POST + b"X_Api_Key: other\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of the length": POST + b"Content_Length: 50\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of chunked": POST + b"Transfer_Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of the content type": POST + b"Content_Type: a/b\r\nContent-Length: 0\r\n\r\n",
-    "an underscore twin of the host": POST + b"X_Forwarded-Host: evil\r\nContent-Length: 0\r\n\r\n",
-    "chunked with a space behind": POST + b"Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n",
-    "a length with a space in it": POST + b"Content-Length: 0 0\r\n\r\n",
-    "an unknown expectation": POST + b"Expect: 200-ok\r\nContent-Length: 0\r\n\r\n",
-    "a version of the future": b"GET / HTTP/3.0\r\nHost: x\r\n\r\n",
-    "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00",
-    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-}
-
-
-def status_and_rest(heard: bytes) -> tuple[int, bytes]:
-    head, _, rest = heard.partition(b"\r\n\r\n")
-    return int(head.split(b" ")[1]), rest
-
 
 def arrived(stage: Stage) -> list[str]:
     return [logged.line for logged in stage.upstream.log]
-
-
-@pytest.mark.parametrize("data", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_ambiguous_http_is_refused_and_the_connection_closed(stage: Stage, data: bytes) -> None:
-    before = len(stage.upstream.log)
-    heard = exchange(stage.port, data + CANARY)
-    status, rest = status_and_rest(heard)
-    assert status == 400
-    assert b"urn:idempotency-gateway:problem:bad-request" in rest
-    assert b"connection: close" in heard.lower()
-    assert b"HTTP/1.1 " not in rest, "one refusal, and nothing after it"
-    assert len(stage.upstream.log) == before
-
-
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        (get(b"/" + b"a" * 9000), 414),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 17_000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(101)) + b"\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1_000_000, 431),
-        (b"GET /" + b"a" * 1_000_000, 414),
-        (b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", 405),
-        (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n", 501),
-    ],
-)
-def test_what_is_too_large_or_not_carried_is_refused_before_it_is_buffered(
-    stage: Stage, data: bytes, status: int
-) -> None:
-    before = len(stage.upstream.log)
-    heard = exchange(stage.port, data + CANARY)
-    assert status_and_rest(heard)[0] == status
-    assert len(stage.upstream.log) == before
 
 
 def test_trailers_are_never_read_as_fields_even_in_the_segment_of_the_head(begin: Begin) -> None:
