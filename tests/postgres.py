@@ -69,6 +69,21 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         self._control("stop", "--wait", "--mode", mode)
 
+    def kill(self) -> None:
+        """``kill -9`` of the process that all others are children of; returns when they have noticed, and are gone."""
+        stopped: list[int] = []
+        _stop(self.postmaster, stopped)
+        # From here on it makes no other: these are all.
+        processes = [*stopped, *children(stopped[0])]
+        os.kill(stopped[0], signal.SIGKILL)
+        until = time.monotonic() + TIMEOUT
+        while any(_state(process) not in ("", "Z") for process in processes):
+            assert time.monotonic() < until, "it goes on"
+            time.sleep(0.01)
+        # Until somebody reaps it, the next one would take the dead one for alive.
+        for claimed in ("data/postmaster.pid", f".s.PGSQL.{self.port}.lock"):
+            (self.folder / claimed).unlink()
+
     def _control(self, verb: str, *options: str) -> None:
         run(self.programs / "pg_ctl", verb, "--pgdata", self.folder / "data", *options)
 
@@ -192,8 +207,17 @@ def _stop(process: int, stopped: list[int]) -> None:
     os.kill(process, signal.SIGSTOP)
     stopped.append(process)
     until = time.monotonic() + TIMEOUT
-    while Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "T":
+    # One that ended meanwhile is a zombie for as long as its parent stands still.
+    while _state(process) not in ("T", "Z"):
         assert time.monotonic() < until, "it goes on"
+
+
+def _state(process: int) -> str:
+    """Its letter in proc(5), empty where it is gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def free_port() -> int:

@@ -52,9 +52,16 @@ class Heard:
         return " ".join(words)
 
 
-def call(port: int, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None) -> Heard:
-    """One call on a connection of its own; header lines go out exactly as given."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+def call(
+    port: int,
+    method: str,
+    target: str,
+    headers: list[tuple[str, str]],
+    body: bytes | None,
+    timeout: float = TIMEOUT,
+) -> Heard:
+    """One call on a connection of its own; header lines go out exactly as given. ``timeout``: seconds of silence."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers:
