@@ -21,11 +21,15 @@ class Probe:
 
 
 def admin_app(
-    store: Store, probes: Sequence[Probe], metrics: Callable[[Mapping[str, int]], tuple[bytes, str]]
+    store: Store,
+    probes: Sequence[Probe],
+    metrics: Callable[[Mapping[str, int]], Awaitable[tuple[bytes, str]]],
+    working: Callable[[], bool] | None = None,
 ) -> FastAPI:
-    """The application; ``metrics`` renders the exposition and names its content type."""
+    """The application; ``metrics`` renders the exposition and names its content type. ``working``: whether any process
+    serves callers, where that is not this one."""
     app = FastAPI(title="Idempotency Gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    state = Readiness(probes)
+    state = Readiness(probes, working)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -41,7 +45,7 @@ def admin_app(
             records = await store.count()
         except StoreUnavailable:
             records = {}
-        text, content_type = metrics(records)
+        text, content_type = await metrics(records)
         return Response(text, media_type=content_type)
 
     app.state.readiness = state
@@ -49,17 +53,19 @@ def admin_app(
 
 
 class Readiness:
-    """Whether new calls are welcome: the authority can grant, and nobody has asked the server to stop."""
+    """Whether new calls are welcome: the authority can grant, somebody serves, and nobody has asked it to stop."""
 
-    def __init__(self, probes: Sequence[Probe]) -> None:
+    def __init__(self, probes: Sequence[Probe], working: Callable[[], bool] | None) -> None:
         self._probes = probes
+        self._working = working
         self.draining = False
 
     async def answer(self) -> JSONResponse:
         """200 or 503, each store named with its state. A front that is lost costs time, and nobody's readiness."""
         stores = {probe.name: await _state(probe) for probe in self._probes}
         granting = all(state["state"] == "ok" for state in stores.values() if state["role"] == "authority")
-        ready = granting and not self.draining
+        working = self._working is None or self._working()
+        ready = granting and working and not self.draining
         status = "ready" if ready else "draining" if self.draining else "unavailable"
         return JSONResponse({"status": status, "stores": stores}, 200 if ready else 503)
 

@@ -37,6 +37,7 @@ def build(settings: Settings) -> Configuration:
         problem_base_url=settings.problem_base_url,
         public_url=origin(settings.public_url) if settings.public_url else None,
         log_format=settings.log.format,
+        workers=settings.workers,
         log_level=settings.log.level,
     )
 

@@ -37,5 +37,6 @@ class Configuration:
     routes: RouteTable = field(repr=False)
     problem_base_url: str | None
     public_url: str | None
+    workers: int
     log_format: Literal["json", "console"] | None
     log_level: str

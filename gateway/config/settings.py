@@ -168,7 +168,7 @@ class Settings(Shape):
     public_url: PublicOrigin | None = default(
         None, "The origin that callers see, for Location; unset: http and the Host they sent."
     )
-    workers: Processes = default(1, "Processes that share the listener.")
+    workers: Processes = default(1, "Processes that share the listener, at most 256: about one a core.")
     log: LogSettings = made(LogSettings, "Log lines.")
     policy: PolicySettings = made(PolicySettings, "Defaults for every route.")
     routes: Annotated[list[RouteSettings], Field(min_length=1)] = Field(description="First match wins.")

@@ -135,9 +135,9 @@ PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "fi
 
 _from_200 = _whole(200, 599)
 _to_1024 = _whole(1, 1024)
-_one = _whole(1, 1)
+_to_256 = _whole(1, 256)
 _to_65535 = _whole(1, 65535)
 Status = Annotated[int, _from_200[0], _from_200[1]]
 KeyLength = Annotated[int, _to_1024[0], _to_1024[1]]
 Connections = Annotated[int, _to_65535[0], _to_65535[1]]
-Processes = Annotated[int, _one[0], _one[1]]
+Processes = Annotated[int, _to_256[0], _to_256[1]]

@@ -3,7 +3,6 @@
 A later version that brings one deletes its row.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,17 +31,9 @@ def unavailable(tree: Tree) -> list[tuple[Place, str]]:
         for place, value in _matching(tree, pattern, ())
         if not values or value in values
     ]
-    if _several(tree.get("workers")):
-        found.append((("workers",), "this version runs one process; remove it, or start several on one SQLite file"))
     for place, _ in found:
         _remove(tree, place)
     return found
-
-
-def _several(workers: object) -> bool:
-    if isinstance(workers, str):
-        return re.fullmatch(r"0*([2-9]|[1-9][0-9]+)", workers) is not None
-    return isinstance(workers, int) and workers > 1
 
 
 def _rows() -> Iterator[tuple[tuple[str, ...], tuple[str, ...], str]]:

@@ -45,6 +45,8 @@ class _Judge:
         keys = settings.encryption.keys
         if keys and settings.store.memory:
             yield ("encryption",), "has no effect: a store in memory writes nothing down; remove one of them"
+        if settings.workers > 1 and settings.store.memory:
+            yield ("workers",), "must be 1 with a store in memory, which no other process sees; choose another store"
         if len(set(keys)) < len(keys):
             yield ("encryption", "keys"), "holds one key twice; remove one"
         if self._readable(("listen",), ("admin",)) and _same_port(settings.listen, settings.admin.listen):

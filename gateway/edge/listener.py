@@ -48,6 +48,12 @@ def _why(fault: OSError | OverflowError) -> str:
             return f"{fault}."
 
 
+def address_of(listening: socket.socket) -> str:
+    """``host:port`` as bound."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Listener:
     """One listener: ``start`` serves; ``close``, ``finish`` and ``end`` are its orderly end, step by step."""
 
@@ -75,8 +81,7 @@ class Listener:
     @property
     def address(self) -> str:
         """``host:port`` as bound."""
-        host, port = self._socket.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address_of(self._socket)
 
     async def start(self) -> None:
         """Serves from now on."""

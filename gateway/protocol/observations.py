@@ -95,6 +95,14 @@ class InternalFault:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """A process that served callers is gone, with this exit code (negative: by a signal); another takes its place."""
+
+    code: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """One sweep's work."""
 
@@ -135,6 +143,7 @@ Observation = (
     | StoreFault
     | GrantTakenBack
     | InternalFault
+    | WorkerEnded
     | Swept
     | FrontAsked
     | FrontLost

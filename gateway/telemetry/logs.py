@@ -25,6 +25,7 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.StoreFault: ("store-fault", logging.ERROR),
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
     seen.InternalFault: ("internal-fault", logging.ERROR),
+    seen.WorkerEnded: ("worker-ended", logging.ERROR),
     seen.FrontLost: ("front-lost", logging.WARNING),
     seen.FrontBack: ("front-back", logging.INFO),
     seen.Swept: ("swept", logging.DEBUG),

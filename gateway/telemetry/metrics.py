@@ -5,8 +5,9 @@ somebody scrapes. The table below is the whole vocabulary.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -40,11 +41,27 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.StoreFault: Metric("store_faults", "Store operations without a usable answer.", ("operation",)),
     seen.GrantTakenBack: Metric("grants_taken_back", "Grants heard of too late, given back unused.", ("route",)),
     seen.InternalFault: Metric("internal_faults", "Exchanges ended by a fault of the gateway's own.", ("route",)),
+    seen.WorkerEnded: Metric("workers_ended", "Worker processes that ended and were replaced.", ("code",)),
     seen.FrontAsked: Metric("front_asked", "Copies asked of the store in front, by result.", ("result",)),
     seen.FrontLost: Metric("front_lost", "Times that the store in front stopped answering.", ()),
     seen.FrontBack: Metric("front_back", "Times that the store in front answered again.", ()),
     seen.Swept: Metric("swept", "Records that retention turned or removed.", ("what",)),
 }
+
+
+# What a process has counted, as it tells another one: by metric, the values of its labels and the count.
+Counts: TypeAlias = Mapping[str, list[tuple[list[str], int]]]
+
+
+def summed(parts: Iterable[Counts]) -> Counts:
+    """The counts of several processes."""
+    total: dict[str, Counter[tuple[str, ...]]] = {}
+    for part in parts:
+        for name, counts in part.items():
+            counter = total.setdefault(name, Counter())
+            for labels, count in counts:
+                counter[tuple(labels)] += count
+    return {name: [(list(labels), count) for labels, count in counter.items()] for name, counter in total.items()}
 
 
 class Metrics(Collector):
@@ -53,6 +70,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._counts: dict[type[Observation], Counter[tuple[str, ...]]] = {kind: Counter() for kind in METRICS}
         self._records: Mapping[str, int] = {}
+        self._others: Counts = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -67,16 +85,25 @@ class Metrics(Collector):
         else:
             self._counts[kind][tuple(str(getattr(observation, name)) for name in METRICS[kind].labels)] += 1
 
-    def text(self, records: Mapping[str, int]) -> bytes:
-        """The exposition, ``records`` by state included."""
-        self._records = records
+    def snapshot(self) -> Counts:
+        """What was counted so far."""
+        return {
+            metric.name: [(list(labels), count) for labels, count in self._counts[kind].items()]
+            for kind, metric in METRICS.items()
+            if self._counts[kind]
+        }
+
+    def text(self, records: Mapping[str, int], others: Counts) -> bytes:
+        """The exposition: ``records`` by state, and what other processes have counted, included."""
+        self._records, self._others = records, others
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """What the registry asks for at each scrape."""
-        for kind, metric in METRICS.items():
+        counted = summed([self.snapshot(), self._others])
+        for metric in METRICS.values():
             family = CounterMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
-            for labels, count in sorted(self._counts[kind].items()):
+            for labels, count in sorted(counted.get(metric.name, [])):
                 family.add_metric(labels, count)
             yield family
         records = GaugeMetricFamily(PREFIX + "records", "Records in the store, by state.", labels=("state",))

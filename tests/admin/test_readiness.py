@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 from gateway.admin.app import Probe, Readiness
 from gateway.errors import StoreUnavailable
@@ -15,8 +16,10 @@ async def ill() -> None:
     raise StoreUnavailable("it does not answer")
 
 
-def told(*probes: Probe, draining: bool = False) -> tuple[int, dict[str, object]]:
-    readiness = Readiness(probes)
+def told(
+    *probes: Probe, draining: bool = False, working: Callable[[], bool] | None = None
+) -> tuple[int, dict[str, object]]:
+    readiness = Readiness(probes, working)
     readiness.draining = draining
     answer = asyncio.run(readiness.answer())
     return answer.status_code, json.loads(bytes(answer.body))
@@ -42,3 +45,9 @@ def test_a_lost_authority_makes_the_gateway_unready_whatever_stands_in_front() -
 def test_a_gateway_that_drains_is_not_ready() -> None:
     status, body = told(Probe("postgres", "authority", well), draining=True)
     assert (status, body["status"]) == (503, "draining")
+
+
+def test_where_others_serve_callers_one_of_them_has_to() -> None:
+    assert told(Probe("postgres", "authority", well), working=lambda: True)[0] == 200
+    status, body = told(Probe("postgres", "authority", well), working=lambda: False)
+    assert (status, body["status"]) == (503, "unavailable")

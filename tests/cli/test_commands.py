@@ -198,7 +198,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         (["serve", "--upstream", "http://x", "--store", "postgresql://x?nonsense=1"], "not known here: nonsense"),
         (["migrate", "--store", "postgresql://x?password=secret"], "has a password among its parameters"),
         (["serve", "--upstream", "http://x", "--store", "sqlite:file.db"], "written sqlite:///FILE"),
-        (["serve", "--upstream", "http://x", "--workers", "2"], "runs one process"),
+        (["serve", "--upstream", "http://x", "--workers", "0"], "must be a whole number from 1 to 256"),
         (["serve", "--config", "nowhere.yaml"], "nowhere.yaml:1:1: the file cannot be read"),
         (["serve", "--upstream", "http://x", "--store", "sqlite:///x.db?mode=ro"], "without '?' and parameters"),
         (["serve", "--upstream", "http://x", "--store", "sqlite:///:memory:"], "or --store memory:"),

@@ -12,7 +12,7 @@ NO_ROUTE = "there is no route; give --upstream URL, or routes with at least one 
 NO_GUARD = "guards nothing on any route; name methods, such as [POST, PATCH]"
 NEVER = "has no effect: keep.body: never keeps no answer; remove one of them"
 
-ALL = """workers: 2
+ALL = """workers: 0
 listen: x
 admin: {listen: "127.0.0.1:8080", zzz: 1}
 policy: {key: {min_length: 300}, keep: {body: never, drop_headers: [X]}, scope: 5}
@@ -31,7 +31,7 @@ routes:
 
 FIRST = "is never reached: route 1 (b) matches all of it first; put it before that one, or remove it"
 
-TOLD = f"""1:1: workers: this version runs one process; remove it, or start several on one SQLite file
+TOLD = f"""1:1: workers: must be a whole number from 1 to 256
 2:1: listen: {ADDRESS}
 3:35: admin.zzz: there is no such setting; known here: listen
 4:16: policy.key.min_length: leaves no key good: min_length is larger than max_length; mend one of them

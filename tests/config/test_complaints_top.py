@@ -63,9 +63,13 @@ SETTINGS = {
     "has no effect: a store in memory writes nothing down; remove one of them": [
         ("store: {memory: true}\nencryption: {keys: [a good key of 16 bytes]}", "2:1: encryption"),
     ],
-    "must be 1": [
+    "must be a whole number from 1 to 256": [
         ("workers: 0", "1:1: workers"),
+        ("workers: 257", "1:1: workers"),
         ("workers: many", "1:1: workers"),
+    ],
+    "must be 1 with a store in memory, which no other process sees; choose another store": [
+        ("store: {memory: true}\nworkers: 2", "2:1: workers"),
     ],
     "must begin with https://, http:// or urn:, in ASCII without spaces": [
         ("problem_base_url: ftp://x/", "1:1: problem_base_url"),

@@ -33,6 +33,7 @@ encryption:
 shutdown_grace: 95s
 problem_base_url: https://pay.example.com/problems/
 public_url: https://pay.example.com
+workers: 3
 log: {{format: json, level: warning}}
 policy:
   retention: {{response: 12h}}
@@ -131,6 +132,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
         routes=RouteTable([stripe, messages]),
         problem_base_url="https://pay.example.com/problems/",
         public_url="https://pay.example.com",
+        workers=3,
         log_format="json",
         log_level="warning",
     )
@@ -149,6 +151,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
         routes=RouteTable([Route("a", Match(), Target("http", "u", 80), Policy(namespace=namespace))]),
         problem_base_url=None,
         public_url=None,
+        workers=1,
         log_format=None,
         log_level="info",
     )

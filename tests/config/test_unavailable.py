@@ -77,14 +77,8 @@ def test_what_is_no_store_is_refused(tmp_path: Path, url: str, sentence: str) ->
     assert said(tmp_path, ROUTE, {"store": [url]}) == [f"option --store: store: {sentence}"]
 
 
-@pytest.mark.parametrize("workers", [2, "2", "02", 64, 2**70])
-def test_more_than_one_process_is_refused(tmp_path: Path, workers: object) -> None:
-    told = "workers: this version runs one process; remove it, or start several on one SQLite file"
-    assert said(tmp_path, ROUTE, {"workers": workers}) == [f"option --workers: {told}"]
-
-
 def test_a_number_too_long_to_be_written_out_is_only_a_number(tmp_path: Path) -> None:
-    told = "workers: this version runs one process; remove it, or start several on one SQLite file"
+    told = "workers: must be a whole number from 1 to 256"
     assert said(tmp_path, f"workers: 0x{'f' * 5000}\n{ROUTE}") == [f"1:1: {told}"]
     assert said(tmp_path, f"? 0x{'f' * 5000}\n: 1\n{ROUTE}") == [
         "1:3: a number: is not a name; put it in quotes, or remove it"

@@ -2,13 +2,15 @@
 
 import threading
 
+from gateway.wiring.serving import Serving
 from tests.conftest import Begin
 from tests.stage import Stage
 from tests.upstream import Play, answer
 
 
 async def _close(stage: Stage) -> None:
-    stage.running._exchanges.closing = True
+    assert isinstance(stage.running.callers, Serving)
+    stage.running.callers.exchanges.closing = True
 
 
 def test_a_key_that_was_executed_is_replayed_and_one_in_flight_is_busy_while_the_server_drains(begin: Begin) -> None:

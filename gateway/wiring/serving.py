@@ -1,0 +1,109 @@
+"""The part of a gateway that serves callers: the hop, the exchanges, the data listener. One a process.
+
+Knows how these are put together, and their orderly end. Refuses to know where the store and the socket come from.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from socket import socket
+
+from gateway.config.configuration import Configuration
+from gateway.edge.app import Edge, Face
+from gateway.edge.listener import Listener
+from gateway.edge.wire import GuardedProtocol
+from gateway.errors import StoreUnfit
+from gateway.policies.routing import RouteTable
+from gateway.ports import Store
+from gateway.protocol.fingerprint import Digester
+from gateway.protocol.problems import URN
+from gateway.proxying.hop import Hop
+from gateway.runner.exchanges import Exchanges, Ports
+from gateway.telemetry.logs import Logs
+from gateway.telemetry.metrics import Fanout, Metrics
+from gateway.wiring.stores import LocalClock, named, open_store
+
+
+class Telemetry:
+    """The sinks, and the observer that hands to each of them."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self.logs = Logs()
+        self.observer = Fanout(self.metrics.observe, self.logs.observe)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A store that is open, and the digests that go with it."""
+
+    store: Store
+    digester: Digester
+
+
+async def opened(configuration: Configuration, telemetry: Telemetry, *, accept_change: bool = False) -> Opened:
+    """The configured store, its digest key read and what forms key identity remembered in it."""
+    store = await open_store(configuration.store, telemetry.observer, configuration.encryption_keys)
+    try:
+        with named(configuration.store):
+            key = await store.digest_key(configuration.digest_key, accept_change=accept_change)
+            await _remember(store, configuration.routes, accept_change=accept_change)
+    except BaseException:
+        await store.close()
+        raise
+    return Opened(store, Digester(key))
+
+
+async def _remember(store: Store, routes: RouteTable, *, accept_change: bool) -> None:
+    for route in routes.routes:
+        policy = route.policy
+        settings = policy.key_space()
+        earlier = await store.remember_key_space(policy.namespace, settings, accept_change=accept_change)
+        if earlier is not None:
+            raise StoreUnfit(
+                f"route {route.name}: the store remembers the keys of namespace {policy.namespace} by other settings. "
+                f"It has: {earlier}. The configuration says: {settings}. Restore the settings, or start once with "
+                "--accept-identity-change; keys used so far are then not recognised, and a retry would be sent again."
+            )
+
+
+class Serving:
+    """Callers, served on ``listening`` until told to stop."""
+
+    def __init__(self, configuration: Configuration, store: Opened, telemetry: Telemetry, listening: socket) -> None:
+        self._grace = configuration.shutdown_grace.total_seconds()
+        clock, observer = LocalClock(), telemetry.observer
+        self._hop = Hop(clock)
+        self.exchanges = Exchanges(Ports(store.store, self._hop, observer, clock))
+        base = configuration.problem_base_url or URN
+        public = configuration.public_url.encode("ascii") if configuration.public_url else None
+        face = Face(base, public)
+        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face)
+        for route in configuration.routes.routes:
+            self._hop.open(route.target)
+        protocol = type("DataProtocol", (GuardedProtocol,), {"problem_base": base, "observer": observer})
+        self._listener = Listener(edge, listening, protocol)
+
+    @property
+    def address(self) -> str:
+        """``host:port`` as bound."""
+        return self._listener.address
+
+    async def start(self) -> None:
+        """Accepts from now on."""
+        await self._listener.start()
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""
+        self.exchanges.closing = True
+        self._listener.close()
+        finishing = asyncio.create_task(self._listener.finish(self._grace, hurry))
+        await self.exchanges.drain(self._grace, hurry)
+        await finishing
+        await self._listener.end()
+        await self._hop.close()
+
+
+def shown_routes(configuration: Configuration) -> Sequence[tuple[str, str]]:
+    """Each route's name and where it leads."""
+    return [(route.name, route.target.origin) for route in configuration.routes.routes]
