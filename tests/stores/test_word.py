@@ -41,9 +41,17 @@ def run(backend: Backend, scenario: Callable[[Store, Store], Awaitable[None]]) -
     asyncio.run(scene())
 
 
-async def until_judged(store: Store, key: str) -> tuple[Verdict, float]:
-    """What a call of ``key`` hears that waits in ``store``, and when."""
+async def waiter(store: Store, key: str) -> asyncio.Task[tuple[Verdict, float]]:
+    """A call of ``key`` that waits in ``store`` by now: what it hears, and when."""
+    watching = asyncio.Event()
+    waiting = asyncio.create_task(_until_judged(store, key, watching))
+    await watching.wait()
+    return waiting
+
+
+async def _until_judged(store: Store, key: str, watching: asyncio.Event) -> tuple[Verdict, float]:
     watch = await store.watch(record_id(key))
+    watching.set()
     verdict = await store.claim(claim(key))
     while isinstance(verdict, Busy):
         await watch.changed(30)
@@ -56,9 +64,7 @@ async def delay(one: Store, other: Store, key: str) -> float:
     """Seconds from a settlement in one store to those who wait in the other."""
     granted = await one.claim(claim(key))
     assert isinstance(granted, Granted)
-    waiting = [asyncio.create_task(until_judged(other, key)) for _ in range(5)]
-    # So that all of them wait, and not a moment longer.
-    await asyncio.sleep(0.1)
+    waiting = await asyncio.gather(*(waiter(other, key) for _ in range(5)))
     assert isinstance(await one.settle(granted.grant, Complete(ANSWER)), Settled)
     settled = asyncio.get_running_loop().time()
     heard = await asyncio.gather(*waiting)
@@ -82,8 +88,7 @@ class Words:
             for _ in range(ROUNDS):
                 granted = await one.claim(claim("k"))
                 assert isinstance(granted, Granted)
-                waiting = asyncio.create_task(until_judged(other, "k"))
-                await asyncio.sleep(0.1)
+                waiting = await waiter(other, "k")
                 await one.settle(granted.grant, Release())
                 settled = asyncio.get_running_loop().time()
                 verdict, when = await waiting
@@ -147,8 +152,7 @@ class TestPostgres(Words):
             await delay(one, other, "before")
             granted = await one.claim(claim("k"))
             assert isinstance(granted, Granted)
-            waiting = asyncio.create_task(until_judged(other, "k"))
-            await asyncio.sleep(0.1)
+            waiting = await waiter(other, "k")
             assert await on(url, _end_listeners) == 1
             await one.settle(granted.grant, Complete(ANSWER))
             verdict, _ = await waiting
@@ -197,8 +201,7 @@ class TestRedis(Words):
         async def scenario(one: Store, other: Store) -> None:
             granted = await one.claim(claim("k"))
             assert isinstance(granted, Granted)
-            waiting = asyncio.create_task(until_judged(other, "k"))
-            await asyncio.sleep(0.1)
+            waiting = await waiter(other, "k")
             assert backend.server.ask.client_kill_filter(_type="pubsub") == 1
             await one.settle(granted.grant, Complete(ANSWER))
             verdict, _ = await waiting
