@@ -375,7 +375,8 @@ class Exchanges:
         waiting.cancel()
         hurried.cancel()
         self.closing = True
-        for exchange in set(self._tasks.values()):
+        # In the order in which they began, so that the same course of things ends the same.
+        for exchange in dict.fromkeys(self._tasks.values()):
             exchange.close()
         await self._wait(last_writes)
         await self.taking_back.end(last_writes)

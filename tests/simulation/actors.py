@@ -1,0 +1,139 @@
+"""Those who act on the gateways from outside: clients that call and call again, and an operator.
+
+A client does as generic clients do: the same key for the same operation, again after whatever may be tried again, at
+any gateway, impatient now and then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from gateway.errors import GatewayError
+from gateway.policies.admission import claim_for
+from gateway.policies.policy import OnChange
+from gateway.protocol.commands import Reply
+from gateway.protocol.model import Forgotten, RecordId
+from tests.simulation import script
+from tests.simulation.chronicle import Call
+from tests.simulation.gateway import DIGESTER, Life, Surroundings, Visit, facts
+
+PATIENCE = 30.0
+_TRIED_AGAIN = frozenset({409, 429, 500, 502, 503, 504})
+
+
+@dataclass(slots=True)
+class Fleet:
+    """The gateways that live just now, and numbers for their calls."""
+
+    around: Surroundings
+    lives: list[Life | None]
+    calls: int = 0
+
+    def listening(self) -> list[Life]:
+        """Those that take calls."""
+        return [life for life in self.lives if life is not None and life.listens]
+
+
+async def client(who: script.Client, fleet: Fleet) -> None:
+    """Calls until the answer is final."""
+    around = fleet.around
+    chance = Random(f"client {around.chance.random()} {who.number}")
+    await asyncio.sleep(who.at)
+    for _ in range(who.tries):
+        reply = await _call(who, fleet, chance)
+        if reply is not None and reply.response.status not in _TRIED_AGAIN:
+            return
+        await asyncio.sleep(chance.choice((chance.uniform(0.01, 0.3), chance.uniform(0.3, 6), chance.uniform(6, 25))))
+
+
+async def _call(who: script.Client, fleet: Fleet, chance: Random) -> Reply | None:
+    lives = fleet.listening()
+    if not lives:
+        return None
+    around, life = fleet.around, chance.choice(lives)
+    answered: asyncio.Future[Reply] = around.loop.create_future()
+    visit: list[Visit] = []
+
+    def arrives() -> None:
+        if life in fleet.listening():
+            visit.append(life.take(_taken(who, fleet, life), tell))
+
+    def tell(reply: Reply) -> None:
+        if not answered.done():
+            answered.set_result(reply)
+
+    around.wire.after(around.wire.latency(), arrives)
+    patience = PATIENCE if who.leaves is None else who.leaves
+    try:
+        async with asyncio.timeout(patience):
+            return await answered
+    except TimeoutError:
+        for each in visit:
+            life.hear(partial(life.hung_up, each, cancelled=chance.random() < 0.3))
+        return None
+
+
+def _taken(who: script.Client, fleet: Fleet, life: Life) -> Call:
+    around = fleet.around
+    policy = around.routes[who.key].policy
+    separate = policy.on_change is OnChange.SEPARATE
+    fleet.calls += 1
+    call = Call(
+        number=fleet.calls,
+        slot=f"key-{who.key}/{who.caller}" if separate else f"key-{who.key}",
+        key=who.key,
+        caller=who.caller,
+        payload=who.payload,
+        gateway=life.name,
+        begun=around.loop.time(),
+        identity=DIGESTER.identity(facts(who.caller, who.payload), policy.recipe),
+    )
+    what = f"{call.slot}, caller {call.caller}, payload {call.payload!r}"
+    around.chronicle.tell(f"client {who.number}", f"call {call.number} ({what}) arrives at {life.name}")
+    return call
+
+
+async def forgetter(order: script.Forget, fleet: Fleet) -> None:
+    """The operator's word, by way of some gateway; again until it is heard."""
+    around = fleet.around
+    await asyncio.sleep(order.at)
+    about = facts("alice", "a")
+    record_id = claim_for(around.routes[order.key], DIGESTER, about, f"key-{order.key}", b"-" * 16).id
+    for _ in range(8):
+        for life in fleet.listening()[:1]:
+            heard: asyncio.Future[bool] = around.loop.create_future()
+            work = _forget(life, around, record_id, _teller(heard))
+            around.loop.spawn(life.place, work)
+            try:
+                async with asyncio.timeout(10):
+                    if await heard:
+                        return
+            except TimeoutError:
+                pass
+        await asyncio.sleep(3)
+
+
+def _teller(heard: "asyncio.Future[bool]") -> Callable[[bool], None]:
+    def tell(outcome: bool) -> None:
+        if not heard.done():
+            heard.set_result(outcome)
+
+    return tell
+
+
+async def _forget(life: Life, around: Surroundings, record_id: RecordId, tell: Callable[[bool], None]) -> None:
+    try:
+        record = await life.store.look(record_id)
+        answer = None if record is None else await life.store.forget(record_id, record.fence)
+    except GatewayError:
+        answer = None
+    done = isinstance(answer, Forgotten) and answer.copies_gone
+    if done:
+        around.chronicle.tell("operator", f"hears that {around.chronicle.slots.get(record_id)} is forgotten")
+        around.chronicle.reached["forgotten, copies gone"] += 1
+        around.chronicle.forgotten.append((around.loop.time(), record_id))
+    elif isinstance(answer, Forgotten):
+        around.chronicle.reached["forgotten, copies not yet gone"] += 1
+    around.wire.after(0, lambda: tell(done))

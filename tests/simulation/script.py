@@ -1,0 +1,259 @@
+"""What happens in a history, before anybody acts: who calls when with what, and every fault. Drawn from the seed alone.
+
+An item can be left out, and the rest stays as it was: so a failing history is shrunk. Times are virtual seconds, steps
+are those of one gateway's loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+
+from gateway.policies.policy import OnChange, Policy
+from gateway.policies.routing import Match, Route, Target, Timeouts
+from gateway.protocol.model import Retention
+from gateway.protocol.terms import UNKNOWN_WITH_RETRY, OnConflict, OnStoreDown, OnUnknown, Terms
+
+TIMES = Timeouts(
+    connect=timedelta(seconds=1), response=timedelta(seconds=4), total=timedelta(seconds=8), idle=timedelta(seconds=3)
+)
+SHORT = Retention(response=timedelta(seconds=45), key=timedelta(seconds=60), unknown=timedelta(seconds=50))
+LONG = Retention(response=timedelta(hours=1), key=timedelta(hours=2), unknown=timedelta(hours=3))
+# Answers of the upstream are shorter, save for those that are called big.
+MOST_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Somebody who calls, and calls again until the answer is final. ``leaves``: hangs up after so many seconds."""
+
+    at: float
+    key: int
+    caller: str
+    payload: str
+    tries: int
+    leaves: float | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A gateway dies ``after`` steps, and is started again."""
+
+    at: float
+    gateway: int
+    after: int
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A gateway stands still ``after`` steps, and does not know it."""
+
+    at: float
+    gateway: int
+    after: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A gateway is told to end, with so much grace, and is started again."""
+
+    at: float
+    gateway: int
+    grace: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Trips to ``where`` go wrong from ``at`` to ``until``, of one gateway or all (``None``), each with a chance."""
+
+    at: float
+    until: float
+    where: str
+    kind: str
+    gateway: int | None
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrontFault:
+    """Something happens to the Redis in front: ``flush``, ``dump``, ``restore``, ``split``, ``heal``, ``swap``,
+    ``flip``."""
+
+    at: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How the upstream takes the ``nth`` request with a key."""
+
+    key: int
+    nth: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """An operator has a key forgotten."""
+
+    at: float
+    key: int
+
+
+Item = Client | Crash | Pause | Drain | Trouble | FrontFault | Mood | Forget
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One history. ``routes``: one a key."""
+
+    seed: int
+    gateways: int
+    tiered: bool
+    routes: tuple[Route, ...]
+    items: tuple[Item, ...]
+    lasts: float
+
+    def without(self, items: frozenset[int]) -> "Script":
+        """The same with the items of these positions left out."""
+        return replace(self, items=tuple(item for at, item in enumerate(self.items) if at not in items))
+
+
+# How often each is drawn, in the order of what a plain day brings.
+MOODS = {
+    "plain": 30,
+    "refused": 6,
+    "unreachable": 4,
+    "slow to connect": 5,
+    "slow": 7,
+    "too slow": 6,
+    "silent": 7,
+    "lost": 4,
+    "late": 4,
+    "reset before": 3,
+    "reset after": 6,
+    "cut": 4,
+    "throttled": 6,
+    "unauthorised": 2,
+    "failed": 4,
+    "failed unexecuted": 4,
+    "big": 2,
+    "stream": 2,
+    "broken stream": 2,
+}
+TROUBLES = {
+    "authority": ("refused", "request lost", "reply lost", "reply lost", "late", "slow"),
+    "front": ("refused", "request lost", "reply lost", "slow"),
+}
+
+
+def script(seed: int) -> Script:
+    """The history of a seed."""
+    chance = Random(f"script {seed}")
+    keys, gateways = chance.choice((1, 1, 2, 2, 3)), chance.choice((2, 2, 3))
+    short, tiered = chance.random() < 0.35, chance.random() < 0.75
+    lasts = chance.uniform(130, 260) if short else chance.uniform(25, 70)
+    routes = tuple(_route(chance, key, SHORT if short else LONG) for key in range(keys))
+    clients = [_client(chance, number, keys, lasts) for number in range(chance.randint(3, 6) + (3 if short else 0))]
+    calls = [client.at for client in clients]
+    items: list[Item] = [*clients]
+    items += [Mood(key, nth, _mood(chance)) for key in range(keys) for nth in range(4)]
+    when = _near(chance, calls, lasts)
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        items.append(Crash(when(), chance.randrange(gateways), chance.randint(1, 60), chance.uniform(0.5, 15)))
+    for _ in range(chance.choice((0, 0, 1, 1))):
+        items.append(Pause(when(), chance.randrange(gateways), chance.randint(1, 60), _pause(chance)))
+    if chance.random() < 0.35:
+        begun = chance.choice(calls) + chance.choice((chance.uniform(0, 0.1), chance.uniform(0, 4)))
+        items.append(Drain(begun, chance.randrange(gateways), chance.choice((0.0, 0.5, 6.0)), chance.uniform(0.5, 5)))
+    items += [_trouble(chance, when(), gateways, "authority") for _ in range(chance.choice((0, 0, 1, 1, 2)))]
+    if chance.random() < 0.08:
+        begun = when()
+        items.append(Trouble(begun, begun + chance.uniform(1, 15), "damage", "damaged", None, 1.0))
+    if tiered:
+        items += [_trouble(chance, when(), gateways, "front") for _ in range(chance.choice((0, 0, 1, 2)))]
+        items += _front_faults(chance, when)
+    if chance.random() < 0.35:
+        begun = when() + chance.uniform(0, 20)
+        items.append(Forget(begun, chance.randrange(keys)))
+        if tiered and chance.random() < 0.3:
+            # The front is out of reach just then.
+            kind, lasts = chance.choice(TROUBLES["front"]), chance.uniform(0.5, 20)
+            items.append(Trouble(begun, begun + lasts, "front", kind, None, 1.0))
+    return Script(seed, gateways, tiered, routes, tuple(items), lasts)
+
+
+def _route(chance: Random, key: int, retention: Retention) -> Route:
+    unknown = chance.choice((OnUnknown.HOLD, OnUnknown.HOLD, OnUnknown.RETRY, OnUnknown.RETRY, OnUnknown.FAIL))
+    conflict = chance.choice((OnConflict.REJECT, OnConflict.WAIT))
+    down = OnStoreDown.PASS if chance.random() < 0.1 else OnStoreDown.REFUSE
+    statuses = UNKNOWN_WITH_RETRY if unknown is OnUnknown.RETRY else frozenset[int]()
+    again = timedelta(seconds=chance.choice((45, 90, 900))) if unknown is OnUnknown.RETRY else None
+    policy = Policy(
+        namespace="simulated",
+        terms=Terms(unknown=statuses, on_unknown=unknown, on_conflict=conflict, on_store_down=down),
+        on_change=OnChange.SEPARATE if chance.random() < 0.15 else OnChange.REFUSE,
+        wait_timeout=timedelta(seconds=chance.choice((3, 12))),
+        upstream_retention=again,
+        retention=retention,
+        keep_body=chance.random() > 0.08,
+        max_response_body=MOST_KEPT,
+    )
+    return Route(f"key-{key}", Match(), Target("http", "api", 80, timeouts=TIMES), policy)
+
+
+def _client(chance: Random, number: int, keys: int, lasts: float) -> Client:
+    # Some together, some much later: as crowds and as late retries come.
+    at = chance.choice((chance.uniform(0, 3), chance.uniform(0, 25), chance.uniform(0, lasts)))
+    payload, caller = chance.choice("aaaaab"), chance.choice(("alice",) * 6 + ("mallory",))
+    leaves = chance.uniform(0.01, 9) if chance.random() < 0.3 else None
+    return Client(at, chance.randrange(keys), caller, payload, chance.choice((1, 3, 6)), leaves, number)
+
+
+def _near(chance: Random, calls: list[float], lasts: float) -> Callable[[], float]:
+    """Mostly just before somebody calls, so that faults meet calls."""
+
+    def when() -> float:
+        if chance.random() < 0.2:
+            return chance.uniform(0, lasts)
+        return max(0.0, chance.choice(calls) + chance.choice((chance.uniform(-0.2, 0.2), chance.uniform(-1, 6))))
+
+    return when
+
+
+def _pause(chance: Random) -> float:
+    # Short, over the dispatch deadline, over the lease.
+    return chance.choice((chance.uniform(0.5, 5), chance.uniform(6, 12), chance.uniform(19, 40)))
+
+
+def _trouble(chance: Random, at: float, gateways: int, where: str) -> Trouble:
+    lasts = chance.choice((chance.uniform(0.1, 2), chance.uniform(2, 12), chance.uniform(12, 30)))
+    gateway = chance.choice((None, chance.randrange(gateways)))
+    kinds = TROUBLES[where]
+    return Trouble(at, at + lasts, where, chance.choice(kinds), gateway, chance.choice((0.5, 1.0)))
+
+
+def _front_faults(chance: Random, when: Callable[[], float]) -> list[Item]:
+    faults: list[Item] = []
+    match chance.choice(("none", "none", "flush", "restore", "split", "damage")):
+        case "flush":
+            faults.append(FrontFault(when(), "flush"))
+        case "restore":
+            dumped = when()
+            faults += [FrontFault(dumped, "dump"), FrontFault(dumped + chance.uniform(1, 60), "restore")]
+        case "split":
+            begun = when()
+            faults += [FrontFault(begun, "split"), FrontFault(begun + chance.uniform(1, 60), "heal")]
+        case "damage":
+            faults += [FrontFault(when() + chance.uniform(0, 9), kind) for kind in ("swap", "flip")]
+        case _:
+            pass
+    return faults
+
+
+def _mood(chance: Random) -> str:
+    return chance.choices(list(MOODS), list(MOODS.values()))[0]
