@@ -40,6 +40,10 @@ class Heard:
     @property
     def problem(self) -> dict[str, Any]:
         assert self.get("content-type") == "application/problem+json", self
+        return self.json
+
+    @property
+    def json(self) -> dict[str, Any]:
         members: dict[str, Any] = json.loads(self.body)
         return members
 
@@ -63,7 +67,8 @@ def call(
     """One call on a connection of its own; header lines go out exactly as given. ``timeout``: seconds of silence."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.putrequest(method, target, skip_accept_encoding=True)
+        named = any(name == "Host" for name, _ in headers)
+        connection.putrequest(method, target, skip_host=named, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)
         if body is not None:
@@ -110,9 +115,14 @@ class Stage:
         """A ``post`` that goes on in the background."""
         return self.pool.submit(self.post, key, body, *headers)
 
-    def admin(self, target: str) -> Heard:
-        """A call on the admin listener."""
-        return call(self.admin_port, "GET", target, [], None)
+    def admin(
+        self, target: str, *headers: tuple[str, str], method: str = "GET", body: bytes | dict[str, Any] | None = None
+    ) -> Heard:
+        """A call on the admin listener; ``body`` is sent as JSON, bytes as they are."""
+        if body is None or isinstance(body, bytes):
+            return call(self.admin_port, method, target, list(headers), body)
+        lines = [*headers, ("Content-Type", "application/json")]
+        return call(self.admin_port, method, target, lines, json.dumps(body).encode())
 
     def metric(self, line: str) -> float:
         """The value of one metric line, ``0`` where it is not there."""

@@ -1,78 +1,122 @@
-"""The operator's listener: liveness, readiness, metrics. It always answers, and tells nothing of any caller."""
+"""The operator's listener, put together: what always answers, the API, and how everything else is refused.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+Knows which routes ask for which role. Refuses to know what any of them does.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
-from gateway.errors import StoreUnavailable
-from gateway.ports import Store
+from gateway.admin import problems, wording
+from gateway.admin.auth import Door
+from gateway.admin.deciding import deciding
+from gateway.admin.desk import Desk
+from gateway.admin.docs import describe, docs
+from gateway.admin.guarding import guarded
+from gateway.admin.health import Exposition, Readiness, health
+from gateway.admin.listing import Outcomes, reading
+from gateway.admin.outermost import Outermost
+from gateway.admin.problems import Problem, Refused
+from gateway.admin.signing_in import signing_in
+from gateway.config.configuration import Role
+from gateway.errors import RecordUnreadable, StoreUnavailable
+from gateway.policies.routing import Route
+from gateway.ports import Observer, Store
+from gateway.protocol import observations as seen
+
+# A body is JSON text: twice the largest answer that a route keeps, for base64 and escapes, and what stands around it.
+_ROUND_IT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """A store by its kind and role; ``ping`` raises ``StoreUnavailable`` while it does not do its part."""
+class Figures:
+    """This gateway's counters, of all its processes: ``outcomes`` are calls answered, by route."""
 
-    name: str
-    role: Literal["authority", "front"]
-    ping: Callable[[], Awaitable[None]]
+    metrics: Exposition
+    outcomes: Outcomes
 
 
 def admin_app(
     store: Store,
-    probes: Sequence[Probe],
-    metrics: Callable[[Mapping[str, int]], Awaitable[tuple[bytes, str]]],
-    working: Callable[[], bool] | None = None,
-) -> FastAPI:
-    """The application; ``metrics`` renders the exposition and names its content type. ``working``: whether any process
-    serves callers, where that is not this one."""
-    app = FastAPI(title="Idempotency Gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    state = Readiness(probes, working)
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz")
-    async def readyz() -> JSONResponse:
-        return await state.answer()
-
-    @app.get("/metrics")
-    async def exposition() -> Response:
-        try:
-            records = await store.count()
-        except StoreUnavailable:
-            records = {}
-        text, content_type = await metrics(records)
-        return Response(text, media_type=content_type)
-
-    app.state.readiness = state
-    return app
-
-
-class Readiness:
-    """Whether new calls are welcome: the authority can grant, somebody serves, and nobody has asked it to stop."""
-
-    def __init__(self, probes: Sequence[Probe], working: Callable[[], bool] | None) -> None:
-        self._probes = probes
-        self._working = working
-        self.draining = False
-
-    async def answer(self) -> JSONResponse:
-        """200 or 503, each store named with its state. A front that is lost costs time, and nobody's readiness."""
-        stores = {probe.name: await _state(probe) for probe in self._probes}
-        granting = all(state["state"] == "ok" for state in stores.values() if state["role"] == "authority")
-        working = self._working is None or self._working()
-        ready = granting and working and not self.draining
-        status = "ready" if ready else "draining" if self.draining else "unavailable"
-        return JSONResponse({"status": status, "stores": stores}, 200 if ready else 503)
+    desk: Desk | None,
+    door: Door,
+    readiness: Readiness,
+    figures: Figures,
+    observer: Observer,
+    problem_base: str,
+) -> Outermost:
+    """The application of the admin listener; without a desk, what always answers."""
+    largest = largest_body(desk.routes.routes) if desk else _ROUND_IT
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=largest,
+        # The framework's spans would hold queries, and a query here may hold a key.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.include_router(health(store, readiness, figures.metrics))
+    if desk is not None:
+        readers = guarded(door, observer, Role.READ)
+        app.include_router(reading(desk, figures.outcomes, readers))
+        app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))
+        app.include_router(signing_in(door, observer))
+        app.include_router(docs(app, readers))
+    document = describe(app)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI's documentation extends it
+    _refuse(app, observer, problem_base)
+    return Outermost(app, largest, problem_base)
 
 
-async def _state(probe: Probe) -> dict[str, str]:
-    try:
-        await probe.ping()
-    except StoreUnavailable as fault:
-        return {"role": probe.role, "state": "unavailable", "detail": str(fault)}
-    return {"role": probe.role, "state": "ok"}
+def largest_body(routes: Sequence[Route]) -> int:
+    """How many bytes a request may have."""
+    return 2 * max(route.policy.max_response_body for route in routes) + _ROUND_IT
+
+
+def _refuse(app: FastAPI, observer: Observer, base: str) -> None:
+    """Every way in which a request can fail, as a problem."""
+
+    def handle(fault: type[Exception], judge: Callable[[Request, Exception], Problem]) -> None:
+        async def answer(request: Request, found: Exception) -> Response:
+            return judge(request, found).answer(base)
+
+        app.add_exception_handler(fault, answer)
+
+    def unavailable(request: Request, fault: Exception) -> Problem:
+        observer.observe(seen.StoreFault("admin", str(fault)))
+        return problems.store_unavailable(unsure=isinstance(fault, StoreUnavailable) and fault.unsure)
+
+    def unreadable(request: Request, fault: Exception) -> Problem:
+        observer.observe(seen.StoreFault("open", str(fault)))
+        return problems.record_unreadable()
+
+    def failed(request: Request, fault: Exception) -> Problem:
+        observer.observe(seen.InternalFault("", fault))
+        return problems.internal()
+
+    handle(Refused, lambda _, found: found.problem if isinstance(found, Refused) else problems.internal())
+    handle(RequestValidationError, lambda _, found: wording.told(_findings(found)))
+    handle(HTTPException, lambda _, found: _of_the_framework(found))
+    handle(StoreUnavailable, unavailable)
+    handle(RecordUnreadable, unreadable)
+    handle(Exception, failed)
+
+
+def _findings(found: Exception) -> Sequence[object]:
+    return found.errors() if isinstance(found, RequestValidationError) else ()
+
+
+def _of_the_framework(found: Exception) -> Problem:
+    """What FastAPI and Starlette refuse by themselves."""
+    match found:
+        case HTTPException(status_code=404):
+            return problems.not_found()
+        case HTTPException(status_code=405, headers=headers):
+            return problems.method_not_allowed((headers or {}).get("Allow", ""))
+        case HTTPException(status_code=413):
+            return problems.too_large()
+        case _:
+            return problems.bad_request("The body cannot be read; send JSON in UTF-8.")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TypeVar
 
-from gateway.config.configuration import Configuration, StoreChoice
+from gateway.config.configuration import AdminToken, Configuration, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.settings import RouteSettings, Settings, StoreSettings, TimeoutSettings, UpstreamSettings
 from gateway.config.shapes import Shape
@@ -29,6 +29,7 @@ def build(settings: Settings) -> Configuration:
     return Configuration(
         listen=settings.listen,
         admin_listen=settings.admin.listen,
+        admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
         store=_store(settings.store),
         digest_key=settings.digest.key,
         encryption_keys=tuple(settings.encryption.keys),

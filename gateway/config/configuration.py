@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Literal
 
 from gateway.config.units import Address
@@ -23,12 +24,29 @@ class StoreChoice:
     front: str = field(default="", repr=False)
 
 
+class Role(StrEnum):
+    """What an operator may do: see records, or decide on them too."""
+
+    READ = "read"
+    SETTLE = "settle"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminToken:
+    """An operator, or a program of theirs: the name that histories show, what it may do, the secret that it sends."""
+
+    name: str
+    role: Role
+    secret: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that an operator decided."""
 
     listen: Address
     admin_listen: Address
+    admin_tokens: tuple[AdminToken, ...]
     store: StoreChoice
     digest_key: bytes | None = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)

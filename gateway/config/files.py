@@ -31,6 +31,16 @@ def parse_secret_key(value: object) -> bytes:
     return secret
 
 
+def parse_bearer_token(value: object) -> bytes:
+    """A secret that travels in ``Authorization: Bearer`` (RFC 6750), and is too long to be guessed."""
+    secret = parse_secret(value)
+    if any(byte <= 0x20 or byte > 0x7E for byte in secret):
+        raise ValueError("must be printable ASCII without spaces, because it is sent in a header")
+    if len(secret) < _SHORTEST_KEY:
+        raise ValueError(f"is shorter than {_SHORTEST_KEY} characters; make one with: openssl rand -hex 32")
+    return secret
+
+
 def parse_header_value(value: object) -> bytes:
     """A field's value, often a secret: the text itself, or the content of a file."""
     if not isinstance(value, str):

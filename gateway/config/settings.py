@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gateway.config.configuration import Role
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.shapes import (
+    BearerToken,
     Connections,
     Duration,
     Flag,
@@ -18,6 +20,7 @@ from gateway.config.shapes import (
     MatchHost,
     Method,
     Name,
+    OperatorName,
     PemFile,
     PostgresUrl,
     ProblemBase,
@@ -101,10 +104,21 @@ class RouteSettings(Shape):
     policy: PolicySettings = made(PolicySettings, "What differs from the policy for all.")
 
 
+class AdminTokenSettings(Shape):
+    """One operator, or a program of theirs."""
+
+    name: OperatorName = Field(description="Who it is, for histories and log lines.")
+    role: Role = Field(description="read sees records; settle decides on them too.")
+    token: BearerToken = Field(
+        repr=False, description="What is sent as Authorization: Bearer, at least 16 characters; may be file:///path."
+    )
+
+
 class AdminSettings(Shape):
     """The operator's listener."""
 
-    listen: Listen = default("127.0.0.1:8081", "Health and metrics.")
+    listen: Listen = default("127.0.0.1:8081", "Health, metrics, the admin API.")
+    tokens: list[AdminTokenSettings] = made(list, "Who may use the API; unset: it answers on loopback only.")
 
 
 class StoreSettings(Shape):

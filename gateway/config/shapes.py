@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from gateway.config.files import parse_header_value, parse_pem_file, parse_secret_key
+from gateway.config.files import parse_bearer_token, parse_header_value, parse_pem_file, parse_secret_key
 from gateway.config.units import (
     ADDRESS,
     DURATION,
@@ -21,6 +21,7 @@ from gateway.config.units import (
     parse_header_name,
     parse_method,
     parse_name,
+    parse_operator,
     parse_size,
     parse_text,
     whole_number,
@@ -107,6 +108,7 @@ Size = Annotated[int, BeforeValidator(parse_size), _text(SIZE, "64KiB", "16MiB")
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
 Text = Annotated[str, BeforeValidator(parse_text), _text(r"^\S")]
 Name = Annotated[str, BeforeValidator(parse_name), _text(NAME, "payments")]
+OperatorName = Annotated[str, BeforeValidator(parse_operator), _text(NAME, "on-call")]
 
 Listen = Annotated[Address, BeforeValidator(parse_address), _text(ADDRESS, "127.0.0.1:8080")]
 Url = Annotated[BaseUrl, BeforeValidator(parse_base_url), _text("^https?://", "https://api.example.com")]
@@ -129,6 +131,9 @@ Pointer = Annotated[str, BeforeValidator(_parse_pointer), _text("^(/.*)?$", "/id
 
 SecretKey = Annotated[
     bytes, BeforeValidator(parse_secret_key), _text("^.{16,}$|^file:///.", "file:///run/secrets/digest-key")
+]
+BearerToken = Annotated[
+    bytes, BeforeValidator(parse_bearer_token), _text("^[!-~]{16,}$|^file:///.", "file:///run/secrets/admin-token")
 ]
 HeaderValue = Annotated[bytes, BeforeValidator(parse_header_value), _text("^.*$", "file:///run/secrets/api-token")]
 PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]

@@ -20,6 +20,9 @@ PREFIX = "IDEMPOTENCY_GATEWAY_"
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?")
 
 
+# What the command's ``keys`` sends, and no setting of a gateway.
+_OF_THE_CLIENT = frozenset({"TOKEN"})
+
 # In bits; Python refuses to write out much longer ones, and nobody would read them.
 _LONGEST_NUMBER = 64
 
@@ -122,7 +125,7 @@ def read(path: Path | None, options: Mapping[str, object], environ: Mapping[str,
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[Place, str, str]]:
     for variable in sorted(environ):
         name = variable.upper().removeprefix(PREFIX)
-        if name != variable.upper() and not _SERVICE_LINK.fullmatch(name):
+        if name != variable.upper() and name not in _OF_THE_CLIENT and not _SERVICE_LINK.fullmatch(name):
             yield tuple(part.lower() for part in name.split("__")), environ[variable], f"environment {variable}"
 
 

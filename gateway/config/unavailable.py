@@ -10,7 +10,6 @@ from gateway.config.documents import Place, Tree
 
 # Where the setting is ("*": any route), the values that are meant (none: any), and what it is.
 NOT_YET: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
-    (("admin", "tokens"), (), "the admin API"),
     (("callers",), (), "callers"),
     (("limits",), (), "rate limits"),
     (("digest", "keys"), (), "rotation of the digest key"),

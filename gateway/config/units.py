@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address
 
+from gateway.protocol.dossier import GATEWAY, LOOPBACK, RECONCILER, TIME
+
 # As JSON Schema has them; Python matches the whole text, because its "$" lets a newline pass.
 DURATION = r"^(0|[1-9][0-9]*)(ms|s|m|h|d)$"
 SIZE = r"^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$"
@@ -22,6 +24,9 @@ _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_00
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 LONGEST = timedelta(days=3650)
 LARGEST = 1024**3
+
+# What a history calls whatever was no operator with a token.
+NOBODYS_NAMES = frozenset({GATEWAY, TIME, RECONCILER, LOOPBACK})
 
 # Longer numbers are beyond every bound here, and slow to read.
 _DIGITS = 15
@@ -96,6 +101,14 @@ def parse_name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(NAME, value):
         raise ValueError("must be a name: letters, digits, '.', '_' and '-', 63 at most, such as payments")
     return value
+
+
+def parse_operator(value: object) -> str:
+    """Whose word a history shows; none that stands there for the gateway itself."""
+    name = parse_name(value)
+    if name in NOBODYS_NAMES:
+        raise ValueError(f"cannot be {name}, which stands in histories for the gateway itself; choose another")
+    return name
 
 
 def parse_address(value: object) -> Address:

@@ -12,7 +12,7 @@ from gateway.config.building import build_route, merged_policy
 from gateway.config.documents import Place
 from gateway.config.policy_rules import Finding, findings, written
 from gateway.config.route_rules import match_complaints, shadowed, upstream_complaints
-from gateway.config.settings import Settings
+from gateway.config.settings import AdminTokenSettings, Settings
 from gateway.config.units import Address
 
 Complaints = Iterator[tuple[Place, str]]
@@ -52,6 +52,8 @@ class _Judge:
         if self._readable(("listen",), ("admin",)) and _same_port(settings.listen, settings.admin.listen):
             place: Place = ("admin", "listen") if written(settings, ("admin", "listen")) else ("listen",)
             yield place, "is the address of both listeners; choose another port for one"
+        if self._readable(("admin",)):
+            yield from _tokens(settings.admin.tokens)
         totals = [
             route.upstream.timeout.total
             for index, route in enumerate(settings.routes)
@@ -141,6 +143,20 @@ class _Judge:
                 told = f"shares the namespace {policy.namespace} with route {name}, whose keys are formed otherwise"
                 differ = f"({space}; here {policy.key_space()}); set policy.namespace, or form them alike"
                 yield ("routes", index, "policy"), f"{told} {differ}"
+
+
+def _tokens(tokens: list[AdminTokenSettings]) -> Complaints:
+    """A name tells whose word it was, and a token has to tell whose name."""
+    names: dict[str, int] = {}
+    secrets: dict[bytes, int] = {}
+    for index, each in enumerate(tokens):
+        place: Place = ("admin", "tokens", index)
+        if each.name in names:
+            yield (*place, "name"), f"is the name of token {names[each.name]} too; give it one of its own"
+        if each.token in secrets:
+            yield (*place, "token"), f"is the secret of token {secrets[each.token]} too; make another one"
+        names.setdefault(each.name, index)
+        secrets.setdefault(each.token, index)
 
 
 def _same_port(one: Address, other: Address) -> bool:

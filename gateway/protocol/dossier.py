@@ -67,10 +67,13 @@ FIRST_EVENTS, LAST_EVENTS = 20, 80
 # Whose word it was, where it was no person's: the call itself, the passing of time, the reconciler.
 GATEWAY, TIME, RECONCILER = "gateway", "time", "reconciler"
 
+# An operator without a name: no tokens are configured, and the word came from the machine itself.
+LOOPBACK = "loopback"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a record under ``fence``. ``by``: an operator's name, or one of the three above.
+    """One thing that happened to a record under ``fence``. ``by``: an operator's name, or one of those above.
 
     ``note``: why the outcome became unknown, or what an operator said of a decision; never more than 200 characters.
     """

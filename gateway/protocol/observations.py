@@ -131,6 +131,18 @@ class FrontBack:
     """The store in front answers again."""
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorVerb:
+    """An operator used a verb, or was turned away. ``verb``: ``release``, ``resolve``, ``forget``, ``read``
+    or ``sign-in``. ``outcome``: ``done``, or why nothing was. ``by``: whose word, empty where nobody
+    knows."""
+
+    verb: str
+    outcome: str
+    by: str
+    key_prefix: str
+
+
 Observation = (
     Answered
     | OutcomeLost
@@ -148,4 +160,5 @@ Observation = (
     | FrontAsked
     | FrontLost
     | FrontBack
+    | OperatorVerb
 )

@@ -28,6 +28,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.WorkerEnded: ("worker-ended", logging.ERROR),
     seen.FrontLost: ("front-lost", logging.WARNING),
     seen.FrontBack: ("front-back", logging.INFO),
+    # A warning, though most are none: whoever logs less than usual still has the audit.
+    seen.OperatorVerb: ("operator-verb", logging.WARNING),
     seen.Swept: ("swept", logging.DEBUG),
 }
 

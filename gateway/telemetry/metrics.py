@@ -45,6 +45,7 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.FrontAsked: Metric("front_asked", "Copies asked of the store in front, by result.", ("result",)),
     seen.FrontLost: Metric("front_lost", "Times that the store in front stopped answering.", ()),
     seen.FrontBack: Metric("front_back", "Times that the store in front answered again.", ()),
+    seen.OperatorVerb: Metric("operator_verbs", "What operators asked for, and what came of it.", ("verb", "outcome")),
     seen.Swept: Metric("swept", "Records that retention turned or removed.", ("what",)),
 }
 
@@ -62,6 +63,15 @@ def summed(parts: Iterable[Counts]) -> Counts:
             for labels, count in counts:
                 counter[tuple(labels)] += count
     return {name: [(list(labels), count) for labels, count in counter.items()] for name, counter in total.items()}
+
+
+def outcomes(counts: Counts) -> Mapping[str, Mapping[str, int]]:
+    """Calls answered, by route and outcome; what no route covered is left out."""
+    told: dict[str, dict[str, int]] = {}
+    for (route, outcome), count in sorted(counts.get(METRICS[seen.Answered].name, [])):
+        if route:
+            told.setdefault(route, {})[outcome] = count
+    return told
 
 
 class Metrics(Collector):

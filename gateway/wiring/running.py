@@ -11,16 +11,29 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Protocol
 
-from gateway.admin.app import admin_app
+from gateway.admin.app import Figures, admin_app
+from gateway.admin.auth import Door
+from gateway.admin.desk import Desk
+from gateway.admin.health import Readiness
+from gateway.admin.outermost import Outermost
 from gateway.config.configuration import Configuration
 from gateway.edge.listener import Listener, address_of, bind
 from gateway.errors import StoreUnavailable
+from gateway.protocol.fingerprint import Digester
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.redis.store import RedisStore
-from gateway.telemetry.metrics import CONTENT_TYPE, Counts
+from gateway.telemetry.metrics import CONTENT_TYPE, Counts, outcomes, summed
 from gateway.wiring.crew import Crew
-from gateway.wiring.serving import Opened, Serving, Telemetry, opened, shown_routes
-from gateway.wiring.stores import probes_of, store_name
+from gateway.wiring.serving import (
+    Opened,
+    Serving,
+    Telemetry,
+    opened,
+    operators_protocol,
+    problem_base,
+    shown_routes,
+)
+from gateway.wiring.stores import probes_of, records_of, store_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +75,8 @@ class Running:
         else:
             self.callers = self._crew = Crew(configuration, listening, telemetry.observer)
         working = None if self._crew is None else self._crew.working
-        self._admin = admin_app(self._store, probes_of(configuration.store, self._store), self._exposition, working)
-        self._admin_listener = Listener(self._admin, operating, "httptools")
+        self._readiness = Readiness(probes_of(configuration.store, self._store), working)
+        self._admin_listener = Listener(self._operators(store.digester), operating, operators_protocol(configuration))
         self._sweeping = asyncio.create_task(keep_sweeping(self._store, telemetry.observer))
 
     @classmethod
@@ -106,12 +119,28 @@ class Running:
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""
-        self._admin.state.readiness.draining = True
+        self._readiness.draining = True
         await self.callers.stop(hurry)
         self._sweeping.cancel()
         await asyncio.wait([self._sweeping])
         await self._admin_listener.stop(1)
         await self._store.close()
+
+    def _operators(self, digester: Digester) -> Outermost:
+        """What operators reach."""
+        configuration, observer, records = self._configuration, self._telemetry.observer, records_of(self._store)
+        return admin_app(
+            self._store,
+            Desk(records, configuration.routes, digester, observer) if records else None,
+            Door(configuration.admin_tokens, digester),
+            self._readiness,
+            Figures(self._exposition, self._outcomes),
+            observer,
+            problem_base(configuration),
+        )
+
+    async def _outcomes(self) -> Mapping[str, Mapping[str, int]]:
+        return outcomes(summed([self._telemetry.metrics.snapshot(), await self._counts()]))
 
     async def _exposition(self, records: Mapping[str, int]) -> tuple[bytes, str]:
         return self._telemetry.metrics.text(records, await self._counts()), CONTENT_TYPE

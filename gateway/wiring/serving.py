@@ -75,7 +75,7 @@ class Serving:
         clock, observer = LocalClock(), telemetry.observer
         self._hop = Hop(clock)
         self.exchanges = Exchanges(Ports(store.store, self._hop, observer, clock))
-        base = configuration.problem_base_url or URN
+        base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
         face = Face(base, public)
         edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face)
@@ -102,6 +102,16 @@ class Serving:
         await finishing
         await self._listener.end()
         await self._hop.close()
+
+
+def problem_base(configuration: Configuration) -> str:
+    """What stands before a problem's name."""
+    return configuration.problem_base_url or URN
+
+
+def operators_protocol(configuration: Configuration) -> type[GuardedProtocol]:
+    """A connection to the operator's listener: the same guard in front, whose refusals are no caller's."""
+    return type("OperatorsProtocol", (GuardedProtocol,), {"problem_base": problem_base(configuration)})
 
 
 def shown_routes(configuration: Configuration) -> Sequence[tuple[str, str]]:

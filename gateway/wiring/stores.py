@@ -5,11 +5,13 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
-from gateway.admin.app import Probe
+from gateway.admin.health import Probe
 from gateway.config.configuration import StoreChoice
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import Observer, Store, SweepCounts
+from gateway.registry import Records
 from gateway.runner.sweeping import sweep_once
 from gateway.stores.memory import MemoryStore
 from gateway.stores.redis.address import address_of
@@ -57,6 +59,11 @@ async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Store:
                 return await SqlStore.open_postgres(choice.url, sealer=sealer)
             case "redis":
                 return await RedisStore.open(choice.url, sealer=sealer)
+
+
+def records_of(store: Store) -> Records | None:
+    """The store as people see it, where it already shows itself to them."""
+    return cast("Records", store) if hasattr(store, "dossier") else None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from gateway.admin.app import Probe, Readiness
+from gateway.admin.health import Probe, Readiness
 from gateway.errors import StoreUnavailable
 
 

@@ -33,7 +33,7 @@ FIRST = "is never reached: route 1 (b) matches all of it first; put it before th
 
 TOLD = f"""1:1: workers: must be a whole number from 1 to 256
 2:1: listen: {ADDRESS}
-3:35: admin.zzz: there is no such setting; known here: listen
+3:35: admin.zzz: there is no such setting; known here: listen, tokens
 4:16: policy.key.min_length: leaves no key good: min_length is larger than max_length; mend one of them
 4:74: policy.scope: must hold settings of its own, as a mapping
 6:5: routes.0.name: is required; add it

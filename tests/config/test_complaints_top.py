@@ -6,6 +6,10 @@ import pytest
 
 from tests.config.reading import ROUTE, cases, of_upstream, said
 
+TWO_TOKENS = """admin: {{tokens: [
+  {{name: a, role: read, token: long-enough-token}},
+   {{name: {}, role: settle, token: {}}}]}}"""
+
 SETTINGS = {
     "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080": [
         ("listen: localhost", "1:1: listen"),
@@ -56,6 +60,24 @@ SETTINGS = {
     "is shorter than 16 bytes; make one with: openssl rand -base64 32": [
         ("encryption: {keys: [a good key of 16 bytes, short]}", "1:45: encryption.keys.1"),
         ("digest: {key: only 15 bytes .}", "1:10: digest.key"),
+    ],
+    "is shorter than 16 characters; make one with: openssl rand -hex 32": [
+        ("admin: {tokens: [{name: a, role: read, token: only-15-letters}]}", "1:40: admin.tokens.0.token"),
+    ],
+    "must be printable ASCII without spaces, because it is sent in a header": [
+        ("admin: {tokens: [{name: a, role: read, token: a token with spaces}]}", "1:40: admin.tokens.0.token"),
+    ],
+    "must be read or settle": [
+        ("admin: {tokens: [{name: a, role: write, token: long-enough-token}]}", "1:28: admin.tokens.0.role"),
+    ],
+    "cannot be gateway, which stands in histories for the gateway itself; choose another": [
+        ("admin: {tokens: [{name: gateway, role: read, token: long-enough-token}]}", "1:19: admin.tokens.0.name"),
+    ],
+    "is the name of token 0 too; give it one of its own": [
+        (TWO_TOKENS.format("a", "another-long-token"), "3:5: admin.tokens.1.name"),
+    ],
+    "is the secret of token 0 too; make another one": [
+        (TWO_TOKENS.format("b", "long-enough-token"), "3:28: admin.tokens.1.token"),
     ],
     "holds one key twice; remove one": [
         ("encryption: {keys: [a good key of 16 bytes, a good key of 16 bytes]}", "1:14: encryption.keys"),

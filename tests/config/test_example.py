@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gateway.config.configuration import Configuration, StoreChoice
+from gateway.config.configuration import AdminToken, Configuration, Role, StoreChoice
 from gateway.config.load import check, schema
 from gateway.config.units import Address
 from gateway.policies.policy import KeyRule, KeySource, OnChange, Policy, UpstreamKey, UpstreamKeyMode
@@ -24,6 +24,9 @@ EXAMPLE = """
 listen: 0.0.0.0:8080
 admin:
   listen: 127.0.0.1:8081
+  tokens:
+    - {{name: on-call, role: settle, token: file://{folder}/admin-token}}
+    - {{name: dashboard, role: read, token: a-token-of-the-dashboard}}
 store:
   sqlite: ./idempotency-gateway.db
 digest:
@@ -71,6 +74,7 @@ routes:
 
 @pytest.fixture
 def example(tmp_path: Path) -> str:
+    (tmp_path / "admin-token").write_text("a-token-of-whoever-is-on-call\n")
     for name in ("digest-key", "record-key-1", "record-key-2", "ca", "certificate", "key"):
         (tmp_path / name).write_text(f"{name} text\n")
     (tmp_path / "digest-key").write_text("digest-key as text\n")
@@ -125,6 +129,10 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
     assert loaded(tmp_path, example) == Configuration(
         listen=Address("0.0.0.0", 8080),
         admin_listen=Address("127.0.0.1", 8081),
+        admin_tokens=(
+            AdminToken("on-call", Role.SETTLE, b"a-token-of-whoever-is-on-call"),
+            AdminToken("dashboard", Role.READ, b"a-token-of-the-dashboard"),
+        ),
         store=StoreChoice("sqlite", "./idempotency-gateway.db"),
         digest_key=b"digest-key as text",
         encryption_keys=(b"record-key-2 text", b"record-key-1 text"),
@@ -144,6 +152,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
     assert loaded(tmp_path, ROUTE) == Configuration(
         listen=Address("127.0.0.1", 8080),
         admin_listen=Address("127.0.0.1", 8081),
+        admin_tokens=(),
         store=StoreChoice("sqlite", "idempotency-gateway.db"),
         digest_key=None,
         encryption_keys=(),

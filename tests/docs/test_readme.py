@@ -36,7 +36,7 @@ def test_the_configuration_is_good(tmp_path: Path) -> None:
 
 def test_every_piece_of_a_configuration_is_good_beside_a_route(tmp_path: Path) -> None:
     pieces = [text for kind, _, text in blocks() if kind == "yaml"]
-    assert len(pieces) == 3
+    assert len(pieces) == 4
     for piece in pieces:
         (tmp_path / "piece.yaml").write_text(f"{piece}\nroutes: [{{name: a, upstream: {{url: 'https://u'}}}}]\n")
         assert check(tmp_path / "piece.yaml", {}) == ()

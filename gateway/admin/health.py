@@ -1,0 +1,76 @@
+"""What always answers, whoever asks: liveness, readiness, metrics. It tells nothing of any caller."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from gateway.errors import StoreUnavailable
+from gateway.ports import Store
+
+# Makes the text of what was counted, and of how many records are in each state; and names its content type.
+Exposition = Callable[[Mapping[str, int]], Awaitable[tuple[bytes, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A store by its kind and role; ``ping`` raises ``StoreUnavailable`` while it does not do its part."""
+
+    name: str
+    role: Literal["authority", "front"]
+    ping: Callable[[], Awaitable[None]]
+
+
+class Readiness:
+    """Whether new calls are welcome: the authority can grant, somebody serves, and nobody has asked it to stop.
+
+    ``working``: whether any process serves callers, where that is not this one.
+    """
+
+    def __init__(self, probes: Sequence[Probe], working: Callable[[], bool] | None) -> None:
+        self._probes = probes
+        self._working = working
+        self.draining = False
+
+    async def answer(self) -> JSONResponse:
+        """200 or 503, each store named with its state. A front that is lost costs time, and nobody's readiness."""
+        stores = {probe.name: await _state(probe) for probe in self._probes}
+        granting = all(state["state"] == "ok" for state in stores.values() if state["role"] == "authority")
+        working = self._working is None or self._working()
+        ready = granting and working and not self.draining
+        status = "ready" if ready else "draining" if self.draining else "unavailable"
+        return JSONResponse({"status": status, "stores": stores}, 200 if ready else 503)
+
+
+async def _state(probe: Probe) -> dict[str, str]:
+    try:
+        await probe.ping()
+    except StoreUnavailable as fault:
+        return {"role": probe.role, "state": "unavailable", "detail": str(fault)}
+    return {"role": probe.role, "state": "ok"}
+
+
+def health(store: Store, readiness: Readiness, metrics: Exposition) -> APIRouter:
+    """The routes."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        return await readiness.answer()
+
+    @router.get("/metrics")
+    async def exposition() -> Response:
+        try:
+            records = await store.count()
+        except StoreUnavailable:
+            records = {}
+        text, content_type = await metrics(records)
+        return Response(text, media_type=content_type)
+
+    return router
