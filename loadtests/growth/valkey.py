@@ -14,7 +14,7 @@ from functools import partial
 from gateway.ports import Store
 from gateway.protocol.model import Claim, Retention
 from gateway.stores.redis import sweeping
-from gateway.stores.redis.records import PREFIX, key_of
+from gateway.stores.redis.layout import PREFIX, key_of
 from gateway.stores.redis.store import RedisStore
 from loadtests.calls import PATIENCE, RETENTION, claim_of, first_call, timed
 from loadtests.growth import speed, sweep
@@ -100,10 +100,11 @@ async def grown(places: Places, spread: Spread, effort: speed.Effort) -> AsyncGe
         yield spread.line(await timed(fill(store, spread)))
         taken = memory(places.full) - before
     one = _takes(places.full, key_of(spread.known()))
-    indexed = sum(_takes(places.full, PREFIX + name.encode()) for name in sweeping.NAMES)
+    indexes = [PREFIX + name.encode() + of for name in sweeping.NAMES for of in (b"", b":made")]
+    indexed = sum(_takes(places.full, index) for index in indexes)
     yield (
         f"used_memory {taken / 1e6:,.1f} MB, {taken / spread.count:,.0f} bytes a record: "
-        f"{one:,} are the record itself, {indexed / spread.count:,.0f} its place in the sorted set of its state"
+        f"{one:,} are the record itself, {indexed / spread.count:,.0f} its places in the two sorted sets of its state"
     )
     empty = partial(opened, places.empty, emptied=True)
     of_empty, of_full = await speed.speeds(empty, full, spread.known, effort)

@@ -34,17 +34,21 @@ from gateway.protocol.model import (
 )
 from gateway.protocol.observations import Observation
 from gateway.stores.memory import MemoryStore
-from gateway.stores.redis import records, sweeping
 from gateway.stores.redis.faults import PERMISSIONS
 from gateway.stores.redis.front import PREFIX, RedisFront
 from gateway.stores.redis.store import RedisStore
+from gateway.stores.sealing import Sealer
 from gateway.stores.sql.postgres import open_database
 from gateway.stores.sql.store import SqlStore
 from gateway.stores.tiered import TieredStore
 from tests.postgres import Server
 from tests.redis_servers import RedisServer
+from tests.stores.redis_aging import rewind
 
 Result = TypeVar("Result")
+
+# What seals records where a test leaves values in them, which are never kept otherwise.
+SEALER = Sealer([b"a key of the tests"])
 
 _INSTANTS = ("turns_at", "forget_at", "created_at", "first_sent_at", "since")
 
@@ -144,7 +148,7 @@ class PostgresBackend:
 class RedisBackend:
     """A Redis that the tests share, emptied; the store gets a user of its own who may do no more than it needs."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, sealer: Sealer | None = None) -> None:
         server.ask.flushall()
         server.ask.acl_setuser(
             "bench",
@@ -156,27 +160,16 @@ class RedisBackend:
             commands=GRANTED,
         )
         self.server = server
+        self.sealer = sealer
         self.url = f"redis://bench:word@127.0.0.1:{server.port}/0"
 
-    async def open(self) -> Store:
-        store = await RedisStore.open(self.url)
+    async def open(self) -> RedisStore:
+        store = await RedisStore.open(self.url, sealer=self.sealer)
         await store.digest_key(None)
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
-        key, back = records.key_of(record_id), int(seconds * 1000)
-        text = self.server.ask.get(key)
-        assert text is None or isinstance(text, bytes)
-        if text is None:
-            return
-        version, state, fence, owner, *instants, size = records._HEADER.unpack_from(text)
-        rewound = [instant and instant - back for instant in instants]
-        header = records._HEADER.pack(version, state, fence, owner, *rewound, size)
-        rest = text[records._PLAIN :]
-        covered = rest[:size] if state == b"c" else rest
-        self.server.ask.set(key, header + records._sum(record_id, header, covered) + rest)
-        index = next(name for name in sweeping.NAMES if self.server.ask.zscore(f"ig:{name}", record_id.digest))
-        self.server.ask.zadd(f"ig:{index}", {record_id.digest: rewound[0]})
+        rewind(self.server.ask, record_id, int(seconds * 1000))
 
     def sever(self) -> None:
         self.server.ask.acl_deluser("bench")

@@ -43,7 +43,7 @@ async def overtaken(store: RedisStore, grant: Grant, settlement: Settlement) -> 
                 assert isinstance(await store.settle(grant, settlement), Settled)
         return await store._lines.ask(*words)
 
-    return await forgetting.forget(ask, store._opened(), grant.id, grant.fence), tried
+    return await forgetting.forget(ask, store._opened(), grant.id, grant.fence, "on-call", ""), tried
 
 
 @pytest.mark.parametrize(("settlement", "writes"), [(Complete(ANSWER), 2), (Release(), 1)])

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stores.backends import Bench, MemoryBackend
+from tests.redis_servers import RedisServer
+from tests.stores.backends import SEALER, Bench, MemoryBackend, RedisBackend
 from tests.stores.registry import RegistryContract
 
 
@@ -12,4 +13,11 @@ class TestMemory(RegistryContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         with Bench(MemoryBackend()) as bench:
+            yield bench
+
+
+class TestRedis(RegistryContract):
+    @pytest.fixture
+    def bench(self, server: RedisServer) -> Iterator[Bench]:
+        with Bench(RedisBackend(server, SEALER)) as bench:
             yield bench

@@ -10,17 +10,8 @@ from gateway.protocol.claims import judge
 from gateway.protocol.model import Claim, Grant, Granted, InFlight, Record, Unknown, Verdict
 from gateway.stores.codec import Codec
 from gateway.stores.redis import scripts
-from gateway.stores.redis.records import (
-    State,
-    instant,
-    key_of,
-    milliseconds,
-    read,
-    since_1970,
-    stamp_of,
-    write_identity,
-    write_promise,
-)
+from gateway.stores.redis.layout import State, instant, key_of, milliseconds, since_1970, stamp_of
+from gateway.stores.redis.records import read, write_identity, write_promise
 from gateway.stores.redis.trips import Ask, Word, run
 
 # Each round finds what another claimant wrote; who is overtaken so often is not served by trying on.
@@ -35,7 +26,7 @@ async def claim(ask: Ask, codec: Codec, marker: bytes, claim: Claim) -> Verdict:
     for _ in range(_ROUNDS):
         if not isinstance(verdict, Granted) or _holds(record, verdict.grant):
             return verdict
-        arguments = _written(claim, verdict.grant, record)
+        arguments = _written(codec, claim, verdict.grant, record)
         told = await run(ask, scripts.GRANT, key_of(claim.id), marker, judged_by, *arguments)
         if len(told) == 1:
             return verdict
@@ -52,7 +43,7 @@ def _holds(record: Record | None, grant: Grant) -> bool:
     return isinstance(record, InFlight) and (record.fence, record.owner) == (grant.fence, grant.owner)
 
 
-def _written(claim: Claim, grant: Grant, record: Record | None) -> tuple[Word, ...]:
+def _written(codec: Codec, claim: Claim, grant: Grant, record: Record | None) -> tuple[Word, ...]:
     """What ``protocol.claims.granted`` would write, in the script's words; instants are the server's."""
     before, sent = _take_over(claim, record) if grant.taken_over else (b"", b"")
     retention = claim.retention
@@ -67,6 +58,9 @@ def _written(claim: Claim, grant: Grant, record: Record | None) -> tuple[Word, .
         sent,
         write_identity(claim.identity),
         write_promise(claim),
+        claim.route,
+        claim.key_id.digest if claim.key_id else b"",
+        b"" if claim.values is None else codec.seal_values(claim.id, grant.fence, claim.values),
     )
 
 

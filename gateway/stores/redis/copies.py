@@ -21,15 +21,8 @@ from gateway.errors import RecordUnreadable
 from gateway.ports import Hint
 from gateway.protocol.model import Completed, RecordId
 from gateway.stores.codec import Codec
-from gateway.stores.redis.records import (
-    instant,
-    milliseconds,
-    read_answer,
-    read_identity,
-    since_1970,
-    write_answer,
-    write_identity,
-)
+from gateway.stores.redis.layout import instant, milliseconds, since_1970
+from gateway.stores.redis.records import read_answer, read_identity, write_answer, write_identity
 
 VERSION = 1
 

@@ -15,7 +15,7 @@ from gateway.errors import GatewayError, RecordUnreadable, StoreUnavailable
 PERMISSIONS = (
     *("evalsha", "script|load", "info", "role", "select", "time"),
     *("get", "set", "getrange", "exists", "del", "hget", "hset", "hsetnx"),
-    *("zadd", "zrem", "zcount", "zrangebyscore"),
+    *("zadd", "zrem", "zcard", "zcount", "zscore", "zrange", "zrangebyscore", "zrevrangebyscore"),
     *("publish", "subscribe", "unsubscribe"),
 )
 

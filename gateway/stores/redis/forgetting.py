@@ -9,14 +9,18 @@ from gateway.protocol import claims
 from gateway.protocol.model import Busy, Expired, Forgotten, Moved, RecordId
 from gateway.stores.codec import Codec
 from gateway.stores.redis import scripts
-from gateway.stores.redis.records import instant, key_of, read, stamp_of
+from gateway.stores.redis.histories import said_by
+from gateway.stores.redis.layout import State, instant, key_of, stamp_of, stored_as
+from gateway.stores.redis.records import read
 from gateway.stores.redis.trips import Ask, run
 
 # Each round finds that the record was settled, or taken over, meanwhile.
 _ROUNDS = 8
 
 
-async def forget(ask: Ask, codec: Codec, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
+async def forget(
+    ask: Ask, codec: Codec, record_id: RecordId, fence: int, by: str, note: str
+) -> Forgotten | Moved | Busy:
     """What forgetting came to, its tombstone written by the time that it is heard (law 11)."""
     key = key_of(record_id)
     for _ in range(_ROUNDS):
@@ -24,7 +28,12 @@ async def forget(ask: Ask, codec: Codec, record_id: RecordId, fence: int) -> For
         if text is None:
             return Moved()
         ruling = claims.forget(read(record_id, text, instant(now), codec), fence, instant(now))
-        erases = isinstance(ruling.answer, Forgotten) and isinstance(ruling.record, Expired)
-        if not erases or await run(ask, scripts.FORGET, key, stamp_of(text)):
+        is_there = isinstance(ruling.answer, Forgotten) and isinstance(ruling.record, Expired)
+        # A tombstone that was written before holds nothing to erase.
+        if (
+            not is_there
+            or stored_as(text, State.EXPIRED)
+            or await run(ask, scripts.FORGET, key, stamp_of(text), *said_by(by, note))
+        ):
             return ruling.answer
     raise StoreUnavailable("the record changed too often to say what it is")

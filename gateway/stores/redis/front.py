@@ -25,8 +25,8 @@ from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
 from gateway.stores.redis.copies import Copies
 from gateway.stores.redis.fitness import facts_of
+from gateway.stores.redis.layout import milliseconds, since_1970
 from gateway.stores.redis.line import Lines, Reply
-from gateway.stores.redis.records import milliseconds, since_1970
 from gateway.stores.redis.trips import run
 from gateway.stores.sealing import Sealer
 

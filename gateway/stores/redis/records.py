@@ -1,23 +1,21 @@
-"""A record as the scripts write it, read strictly: what is not wholly one of the five states does not open.
+"""A record as the scripts keep it, read as one of the five states, and the parts of it that Python writes.
 
-Knows the layout that ``scripts/record.lua`` describes, and is the only Python that does. Refuses to know commands, and
-never takes a damaged record for an absent or a released one (law 9).
+Knows what the parts of a record's text mean (``layout``) and how its answer and its identity lie in it. Refuses to know
+commands.
 """
 
-import hashlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from struct import Struct, error
+from datetime import datetime, timedelta
+from struct import Struct
 
-from gateway.errors import RecordUnreadable
 from gateway.protocol.model import (
+    BodyForm,
     Claim,
     Completed,
     Expired,
     Identity,
     InFlight,
     NotKept,
+    Recipe,
     Record,
     RecordId,
     Released,
@@ -26,103 +24,32 @@ from gateway.protocol.model import (
     Unknown,
 )
 from gateway.stores.codec import Codec, read_recipe, write_recipe
+from gateway.stores.redis.layout import DAMAGE, Parts, State, Work, damaged, instant, milliseconds, parts_of, work_of
 
-PREFIX = b"ig:"
-
-_VERSION = 1
-_HEADER = Struct(">Bc8s16s6QI")
-_SUM_SIZE = 16
-_PLAIN = _HEADER.size + _SUM_SIZE
-_STAMP = slice(1, 26)
 _DIGEST = 32
 _LONG = Struct(">Q")
 _LENGTH = Struct(">I")
 _FLAG = Struct(">B")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+# The recipe of every route that sets none: nothing is written of it, for there may be millions of it. Whatever the
+# defaults become, this one stays what it is as long as the layout's version does.
+_COMMON = Recipe(BodyForm.RAW, (), ("content-type",), ("authorization", "x-api-key"), 1)
 
-class State(StrEnum):
-    """What a record was when it was last written, as its one letter; time may have turned it since."""
-
-    IN_FLIGHT = "f"
-    IN_FLIGHT_TAKEN_OVER = "F"
-    UNKNOWN = "u"
-    UNKNOWN_TAKEN_OVER = "U"
-    COMPLETED = "c"
-    RELEASED = "r"
-    EXPIRED = "e"
-
-
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Instants as they are stored."""
-
-    turns: int
-    expires: int
-    forgets: int
-    created: int
-    sent: int
-    since: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """A record's text, taken apart and found undamaged."""
-
-    id: RecordId
-    state: State
-    fence: int
-    owner: bytes
-    times: _Times
-    identity: bytes
-    rest: bytes
-
-
-def key_of(record_id: RecordId) -> bytes:
-    """The key that the record lies under; no other key of the store is as long."""
-    return PREFIX + record_id.digest
-
-
-def id_of(key: bytes) -> RecordId:
-    """The record that lies under the key."""
-    return RecordId(key.removeprefix(PREFIX))
-
-
-def milliseconds(duration: timedelta) -> int:
-    """A duration as it is stored."""
-    return duration // _MILLISECOND
-
-
-def instant(stored: int) -> datetime:
-    """A stored instant."""
-    return _EPOCH + timedelta(milliseconds=stored)
-
-
-def since_1970(at: datetime) -> int:
-    """An instant as it is stored."""
-    return (at - _EPOCH) // _MILLISECOND
-
-
-def stamp_of(text: bytes) -> bytes:
-    """State, fence and owner of a record that was read: they change whenever it does."""
-    return text[_STAMP]
-
-
-def stamp(fence: int, owner: bytes) -> bytes:
-    """Fence and owner of a grant."""
-    return fence.to_bytes(8, "big") + owner
+# In the place of an answer that was not opened; it is nobody's answer.
+UNOPENED = NotKept(0)
 
 
 def write_identity(identity: Identity) -> bytes:
     """Recipe, scope and fingerprint."""
-    return write_recipe(identity.recipe).encode() + identity.scope + identity.fingerprint
+    recipe = b"" if identity.recipe == _COMMON else write_recipe(identity.recipe).encode()
+    return recipe + identity.scope + identity.fingerprint
 
 
 def read_identity(text: bytes) -> Identity:
     """What ``write_identity`` wrote."""
     recipe, digests = text[: -2 * _DIGEST], text[-2 * _DIGEST :]
-    return Identity(read_recipe(recipe.decode()), digests[:_DIGEST], digests[_DIGEST:])
+    return Identity(read_recipe(recipe.decode()) if recipe else _COMMON, digests[:_DIGEST], digests[_DIGEST:])
 
 
 def write_promise(claim: Claim) -> bytes:
@@ -149,54 +76,62 @@ def read_answer(codec: Codec, record_id: RecordId, fence: int, text: bytes) -> S
 
 def read(record_id: RecordId, text: bytes, now: datetime, codec: Codec) -> Record:
     """The record as it was written; ``RecordUnreadable`` where it is none."""
-    if text[:1] > bytes([_VERSION]):
-        raise RecordUnreadable(f"record {str(record_id)[:12]} is of a newer version, or damaged")
+    parts = parts_of(record_id, text)
     try:
-        parts = _parts(record_id, text)
-        match parts.state:
-            case State.IN_FLIGHT | State.IN_FLIGHT_TAKEN_OVER:
-                return _in_flight(parts)
-            case State.UNKNOWN | State.UNKNOWN_TAKEN_OVER:
-                return _unknown(parts)
-            case State.COMPLETED:
-                return _completed(parts, now, codec)
-            case State.RELEASED:
-                return Released(record_id, parts.fence, parts.owner, instant(parts.times.turns))
-            case State.EXPIRED:
-                return Expired(record_id, parts.fence, _identity(parts), instant(parts.times.turns))
-    except (ValueError, OverflowError, error) as fault:
-        raise RecordUnreadable(f"record {str(record_id)[:12]} is damaged") from fault
+        if parts.state is State.COMPLETED and instant(parts.times.turns) <= now:
+            # Its answer is told to nobody any more, and a sweep may drop it at any time: it is not opened.
+            return Expired(parts.id, parts.fence, read_identity(parts.identity), instant(parts.times.forgets))
+        return _record(parts, codec)
+    except DAMAGE as fault:
+        raise damaged(record_id) from fault
 
 
-def _parts(record_id: RecordId, text: bytes) -> _Parts:
-    version, letter, fence, owner, *instants, size = _HEADER.unpack_from(text)
-    state = State(letter.decode("ascii"))
-    covered = text[_PLAIN : _PLAIN + size if state is State.COMPLETED else None]
-    times = _Times(*instants)
-    parts = _Parts(record_id, state, int.from_bytes(fence, "big"), owner, times, covered[:size], text[_PLAIN + size :])
-    if version != _VERSION or text[_HEADER.size : _PLAIN] != _sum(record_id, text[: _HEADER.size], covered):
-        raise ValueError("what the record says is not what was written")
-    return parts
+def unopened(parts: Parts) -> Record:
+    """The record as it was written, a completed one without its answer; ``RecordUnreadable`` where it is none."""
+    try:
+        return _record(parts, None)
+    except DAMAGE as fault:
+        raise damaged(parts.id) from fault
 
 
-def _sum(record_id: RecordId, header: bytes, covered: bytes) -> bytes:
-    """Against damage, not against forgery: whoever may write here may as well delete."""
-    whole = key_of(record_id) + header + covered
-    return hashlib.sha1(whole, usedforsecurity=False).hexdigest()[:_SUM_SIZE].encode()
+def answer_of(parts: Parts, codec: Codec) -> StoredResponse | NotKept:
+    """The answer of a completed record; ``RecordUnreadable``, or one of ``DAMAGE``, where it does not open."""
+    return read_answer(codec, parts.id, parts.fence, parts.rest)
 
 
-def _identity(parts: _Parts) -> Identity:
-    return read_identity(parts.identity)
+def work_in(parts: Parts) -> Work | None:
+    """A reconciler's work in the record, if any."""
+    match parts.state:
+        case State.IN_FLIGHT | State.IN_FLIGHT_TAKEN_OVER:
+            return work_of(parts.rest[_LONG.size :])
+        case State.UNKNOWN | State.UNKNOWN_TAKEN_OVER:
+            return work_of(parts.rest[_FLAG.size + parts.rest[0] :])
+        case _:
+            return None
 
 
-def _in_flight(parts: _Parts) -> InFlight:
+def _record(parts: Parts, codec: Codec | None) -> Record:
+    match parts.state:
+        case State.IN_FLIGHT | State.IN_FLIGHT_TAKEN_OVER:
+            return _in_flight(parts)
+        case State.UNKNOWN | State.UNKNOWN_TAKEN_OVER:
+            return _unknown(parts)
+        case State.RELEASED:
+            return Released(parts.id, parts.fence, parts.owner, instant(parts.times.turns))
+        case State.EXPIRED:
+            return Expired(parts.id, parts.fence, read_identity(parts.identity), instant(parts.times.turns))
+        case State.COMPLETED:
+            return _completed(parts, answer_of(parts, codec) if codec else UNOPENED)
+
+
+def _in_flight(parts: Parts) -> InFlight:
     return InFlight(
         id=parts.id,
         fence=parts.fence,
         owner=parts.owner,
-        identity=_identity(parts),
+        identity=read_identity(parts.identity),
         retention=Retention(
-            response=_LONG.unpack(parts.rest)[0] * _MILLISECOND,
+            response=_LONG.unpack_from(parts.rest)[0] * _MILLISECOND,
             key=(parts.times.forgets - parts.times.expires) * _MILLISECOND,
             unknown=(parts.times.expires - parts.times.turns) * _MILLISECOND,
         ),
@@ -204,36 +139,36 @@ def _in_flight(parts: _Parts) -> InFlight:
         first_sent_at=instant(parts.times.sent),
         lease_until=instant(parts.times.turns),
         taken_over=parts.state is State.IN_FLIGHT_TAKEN_OVER,
+        asks=work_in(parts) is not None,
     )
 
 
-def _unknown(parts: _Parts) -> Unknown:
+def _unknown(parts: Parts) -> Unknown:
+    work = work_in(parts)
     return Unknown(
         id=parts.id,
         fence=parts.fence,
         owner=parts.owner,
-        identity=_identity(parts),
+        identity=read_identity(parts.identity),
         created_at=instant(parts.times.created),
         first_sent_at=instant(parts.times.sent),
         since=instant(parts.times.since),
-        reason=parts.rest.decode(),
+        reason=parts.rest[_FLAG.size : _FLAG.size + parts.rest[0]].decode(),
         expire_at=instant(parts.times.turns),
         forget_at=instant(parts.times.forgets),
         taken_over=parts.state is State.UNKNOWN_TAKEN_OVER,
+        asks_at=work.at if work else None,
     )
 
 
-def _completed(parts: _Parts, now: datetime, codec: Codec) -> Completed | Expired:
-    if instant(parts.times.turns) <= now:
-        # Its answer is told to nobody any more, and a sweep may drop it at any time: it is not opened.
-        return Expired(parts.id, parts.fence, _identity(parts), instant(parts.times.forgets))
+def _completed(parts: Parts, answer: StoredResponse | NotKept) -> Completed:
     return Completed(
         id=parts.id,
         fence=parts.fence,
         owner=parts.owner,
-        identity=_identity(parts),
+        identity=read_identity(parts.identity),
         created_at=instant(parts.times.created),
-        answer=read_answer(codec, parts.id, parts.fence, parts.rest),
+        answer=answer,
         replay_until=instant(parts.times.turns),
         forget_at=instant(parts.times.forgets),
     )

@@ -1,7 +1,7 @@
 """A settlement: a compare-and-set that takes effect in one trip, or a ruling on what is there instead.
 
-Knows which states and which deadline let each settlement take effect. Where it did not, ``protocol.claims.settle``
-rules on the record that the script found, and says that it is already so or has moved on.
+Knows which states, as time has turned them, let each settlement take effect. Where it did not,
+``protocol.claims.settle`` rules on the record that the script found, and says that it is already so or has moved on.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import assert_never
 
 from gateway.errors import StoreUnavailable
 from gateway.protocol import claims
+from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.model import (
     Complete,
     Grant,
@@ -24,31 +25,30 @@ from gateway.protocol.model import (
 )
 from gateway.stores.codec import Codec
 from gateway.stores.redis import scripts
-from gateway.stores.redis.records import State, instant, key_of, milliseconds, read, stamp, write_answer
+from gateway.stores.redis.histories import said_by
+from gateway.stores.redis.layout import State, instant, key_of, milliseconds, stamp
+from gateway.stores.redis.records import read, write_answer
 from gateway.stores.redis.trips import Ask, Word, run
 
 _ROUNDS = 4
+_MOST_OF_A_REASON = 255
 _FIRST = State.IN_FLIGHT + State.UNKNOWN
 _TAKEN_OVER = State.IN_FLIGHT_TAKEN_OVER + State.UNKNOWN_TAKEN_OVER
-
-# The deadlines of a record, by the script's names.
-_LEASE, _OPEN = "turns", "expires"
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """What the script is told: from which states, until which deadline, to which state, for how long, holding what."""
+    """What the script is told: from which states, to which, for how long, holding what; and what its history says."""
 
     of: str
-    until: str
     to: State
     lasts: timedelta
     rest: bytes
+    note: str = ""
 
     def words(self, grant: Grant) -> tuple[Word, ...]:
-        key = milliseconds(grant.retention.key)
-        own = stamp(grant.fence, grant.owner)
-        return own, self.of, self.until, self.to, milliseconds(self.lasts), key, self.rest
+        times = milliseconds(self.lasts), milliseconds(grant.retention.key)
+        return stamp(grant.fence, grant.owner), self.of, self.to, *times, self.rest, b"", *said_by(GATEWAY, self.note)
 
 
 async def settle(ask: Ask, codec: Codec, grant: Grant, settlement: Settlement) -> Settled | Moved:
@@ -56,7 +56,8 @@ async def settle(ask: Ask, codec: Codec, grant: Grant, settlement: Settlement) -
     taken_over = grant.taken_over
     for _ in range(_ROUNDS):
         write = _write(codec, grant, settlement, taken_over=taken_over)
-        told = await run(ask, scripts.SETTLE, key_of(grant.id), *write.words(grant))
+        script = scripts.FREE if write.to is State.RELEASED else scripts.SETTLE
+        told = await run(ask, script, key_of(grant.id), *write.words(grant))
         if isinstance(told[1], int):
             return Settled(instant(told[1])) if isinstance(settlement, Complete) else Settled()
         now = instant(told[0])
@@ -78,18 +79,18 @@ def _write(codec: Codec, grant: Grant, settlement: Settlement, *, taken_over: bo
     match settlement:
         case Complete(answer=answer):
             sealed = write_answer(codec, grant.id, grant.fence, answer)
-            return _Write(_FIRST + _TAKEN_OVER, _OPEN, State.COMPLETED, retention.response, sealed)
+            return _Write(_FIRST + _TAKEN_OVER, State.COMPLETED, retention.response, sealed)
         case Release() if not taken_over:
-            return _Write(_FIRST, _OPEN, State.RELEASED, retention.key, b"")
+            return _Write(_FIRST, State.RELEASED, retention.key, b"")
         case Release():
-            return _unknown(grant, claims.TAKEOVER_NOT_EXECUTED, taken_over=True)
+            return _unknown(grant, claims.TAKEOVER_NOT_EXECUTED, "", taken_over=True)
         case MarkUnknown(reason=reason):
-            return _unknown(grant, reason, taken_over=taken_over)
+            return _unknown(grant, reason, reason, taken_over=taken_over)
         case _:
             assert_never(settlement)
 
 
-def _unknown(grant: Grant, reason: str, *, taken_over: bool) -> _Write:
+def _unknown(grant: Grant, reason: str, note: str, *, taken_over: bool) -> _Write:
     of = State.IN_FLIGHT_TAKEN_OVER if taken_over else State.IN_FLIGHT
     to = State.UNKNOWN_TAKEN_OVER if taken_over else State.UNKNOWN
-    return _Write(of, _LEASE, to, grant.retention.unknown, reason.encode())
+    return _Write(of, to, grant.retention.unknown, reason.encode()[:_MOST_OF_A_REASON], note)

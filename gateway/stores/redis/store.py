@@ -1,4 +1,4 @@
-"""The Redis store: ``ports.Store`` over one line to one server.
+"""The Redis store: ``registry.Records`` over one line to one server.
 
 Knows how often and how long an operation is asked. Refuses to know commands and layouts. An operation that got no
 reply is asked again, the same with the same owner, until its deadline: every script bears that (ports, S5). What it
@@ -24,9 +24,11 @@ from gateway.stores.redis import claiming, fitness, forgetting, role, scripts, s
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
 from gateway.stores.redis.faults import SENTENCES, NoReply, Refused
+from gateway.stores.redis.layout import id_of, instant, key_of
 from gateway.stores.redis.line import Lines
 from gateway.stores.redis.listening import Listener
-from gateway.stores.redis.records import id_of, instant, key_of, read
+from gateway.stores.redis.records import read
+from gateway.stores.redis.registry import RedisRegistry
 from gateway.stores.redis.role import Role
 from gateway.stores.redis.trips import run
 from gateway.stores.sealing import Sealer
@@ -46,8 +48,8 @@ _ATTEMPTS = 2.2
 _PAUSE = 0.025
 
 
-class RedisStore:
-    """``ports.Store`` in a Redis. ``digest_key`` comes first: its secret also seals the records' answers."""
+class RedisStore(RedisRegistry):
+    """``registry.Records`` in a Redis. ``digest_key`` comes first: its secret also seals the records' answers."""
 
     def __init__(self, address: Address, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE) -> None:
         reach, patience = partial(connect, address), deadline.total_seconds() / _ATTEMPTS
@@ -105,7 +107,9 @@ class RedisStore:
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy:
         """Law S7; two trips. A Redis that is the authority has no copies elsewhere."""
-        return await self._patiently(lambda: forgetting.forget(self._lines.ask, self._opened(), record_id, fence))
+        return await self._patiently(
+            lambda: forgetting.forget(self._lines.ask, self._opened(), record_id, fence, by, note)
+        )
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record, turned by time."""

@@ -7,9 +7,8 @@ meanwhile. A sweep changes no verdict; each script looks at the record and the c
 from collections.abc import Mapping
 
 from gateway.ports import SweepCounts
-from gateway.protocol.claims import LEASE_OVER
 from gateway.stores.redis import scripts
-from gateway.stores.redis.records import PREFIX
+from gateway.stores.redis.layout import PREFIX
 from gateway.stores.redis.trips import Ask, run
 
 # A tenth of a millisecond each at the most, so that no claim waits for more than a few.
@@ -34,7 +33,7 @@ async def _turned(ask: Ask, name: str, limit: int) -> int:
     turned = 0
     while turned < limit:
         wanted = min(_STEP, limit - turned)
-        done, seen = await run(ask, scripts.TURN, PREFIX + name.encode(), wanted, LEASE_OVER)
+        done, seen = await run(ask, scripts.TURN, PREFIX + name.encode(), wanted)
         turned += done
         if seen < wanted:
             break

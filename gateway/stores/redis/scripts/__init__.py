@@ -18,10 +18,11 @@ class Script:
     sha: bytes
 
 
-def _script(name: str) -> Script:
+def _script(name: str, first: bytes = b"") -> Script:
+    """``first``: another first line than the file's own."""
     record = (_FOLDER / "record.lua").read_bytes()
-    first, _, rest = (_FOLDER / f"{name}.lua").read_bytes().partition(b"\n")
-    return _known(first + b"\n" + record + rest)
+    own, _, rest = (_FOLDER / f"{name}.lua").read_bytes().partition(b"\n")
+    return _known((first or own) + b"\n" + record + rest)
 
 
 def _bare(name: str) -> Script:
@@ -34,13 +35,19 @@ def _known(text: bytes) -> Script:
 
 GRANT = _script("grant")
 SETTLE = _script("settle")
+# A settlement that needs no more memory than there was: also where the server takes nothing else any more.
+FREE = _script("settle", b"#!lua flags=allow-oom")
 LOOK = _script("look")
 TURN = _script("turn")
 COUNT = _script("count")
 REPLACE = _script("replace")
 FORGET = _script("forget")
+PAGE = _script("page")
+TALLY = _script("tally")
+DUE = _script("due")
+ASKED = _script("asked")
 
-ALL = (GRANT, SETTLE, LOOK, TURN, COUNT, REPLACE, FORGET)
+ALL = (GRANT, SETTLE, FREE, LOOK, TURN, COUNT, REPLACE, FORGET, PAGE, TALLY, DUE, ASKED)
 
 KEEP = _bare("keep")
 DROP = _bare("drop")

@@ -2,7 +2,7 @@
 -- Purpose: writes a grant if the key is still as the claim was judged by; else tells what is there.
 -- Keys:    1 the record
 -- Returns: {now} where the grant is written; {now, record or nothing} where it is not
--- Laws:    1, 2, 8, S1, S4
+-- Laws:    1, 2, 8, R4, S1, S4
 -- Arguments:
 local AUTHORITY = ARGV[1]    -- the role marker that the gateway found when it started
 local EXPECTED = ARGV[2]     -- state, fence and owner of the record that was judged; empty: there was none
@@ -10,7 +10,9 @@ local BEFORE = ARGV[3]       -- the instant from which on the verdict may be ano
 local STATE, FENCE, OWNER = ARGV[4], ARGV[5], ARGV[6]
 local LEASE, UNKNOWN, KEY = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local SENT = ARGV[10]        -- the first sending of a call that is taken over; empty: now
-local IDENTITY, REST = ARGV[11], ARGV[12]
+local IDENTITY, PROMISE = ARGV[11], ARGV[12]
+local ROUTE, KEY_ID = ARGV[13], ARGV[14]
+local VALUES = ARGV[15]      -- sealed; empty: nothing is ever asked about this call
 
 -- A server that lost its marker lost its records too: what is not there proves nothing any more.
 if redis.call('GET', 'ig:role') ~= AUTHORITY then return redis.error_reply('EMPTIED the role marker is not the same') end
@@ -22,9 +24,22 @@ if stamp ~= EXPECTED or (BEFORE ~= '' and now >= tonumber(BEFORE)) then
   return {now, redis.call('GET', KEYS[1])}
 end
 local turns = now + LEASE
-put(KEYS[1], {
-  state = STATE, fence = FENCE, owner = OWNER, identity = IDENTITY, was = found and found.was,
+local r = {
+  state = STATE, fence = FENCE, owner = OWNER, identity = IDENTITY, promise = PROMISE, route = ROUTE, key_id = KEY_ID,
   turns = turns, expires = turns + UNKNOWN, forgets = turns + UNKNOWN + KEY,
-  created = now, sent = SENT == '' and now or tonumber(SENT), since = 0,
-}, REST)
+  created = now, sent = SENT == '' and now or tonumber(SENT), since = 0, history = '',
+}
+if VALUES ~= '' then
+  r.work = {at = turns, asks = 0, absent = 0, done = 0, taken = string.rep('\0', 16), values = VALUES}
+end
+if found then
+  r.stood = found.stood
+  while turned(found) do end
+  -- A key that time has forgotten begins anew.
+  if found.turns > now then
+    tell(found, now, STATE == 'F' and 't' or 'g', '', '', FENCE)
+    r.history = found.history
+  end
+end
+put(KEYS[1], r)
 return {now}

@@ -5,7 +5,6 @@
 -- Laws:    3, 9, S6
 -- Arguments:
 local LIMIT = ARGV[1]
-local LEASE_OVER = ARGV[2]   -- the reason of an unknown whose lease is over
 
 -- An entry that does not tell the truth is mended, and is no turn.
 local function mended(member, r)
@@ -17,24 +16,14 @@ local function mended(member, r)
   return true
 end
 
-local function turn(key, r)
-  if r.state == 'r' or r.state == 'e' then return forget(key, r) end
-  if r.state == 'f' or r.state == 'F' then
-    r.state, r.since, r.turns = r.state == 'f' and 'u' or 'U', r.turns, r.expires
-    return put(key, r, LEASE_OVER)
-  end
-  r.state, r.turns, r.expires = 'e', r.forgets, r.forgets
-  return put(key, r, '')
-end
-
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, LIMIT)
-local turned = 0
+local count = 0
 for _, member in ipairs(due) do
   local key = 'ig:' .. member
   local r = open(key)
   if not mended(member, r) then
-    turn(key, r)
-    turned = turned + 1
+    if turned(r) then put(key, r) else forget(key, r) end
+    count = count + 1
   end
 end
-return {turned, #due}
+return {count, #due}
