@@ -2,9 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: check install lint types imports test
+.PHONY: check install lint types imports test load
 
-check: install lint types imports test
+check: install lint types imports test load
 
 install:
 	$(PYTHON) -m venv --without-pip .venv
@@ -23,3 +23,6 @@ imports:
 
 test:
 	$(BIN)/python -m pytest
+
+load:
+	$(BIN)/python -m pytest tests/load
