@@ -48,10 +48,13 @@ class Served:
         return [json.loads(line) for line in self.process.stderr]
 
 
-def start(*arguments: str, folder: Path, environ: Mapping[str, str] | None = None) -> Served:
-    """Starts ``serve`` and returns when it serves; ``environ`` is added to the environment."""
+def start(
+    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None, open_files: int | None = None
+) -> Served:
+    """Starts ``serve`` and returns when it serves, with ``environ`` added to its environment, and a limit of files."""
+    limited = () if open_files is None else ("sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh")
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--log-format", "json", *arguments],
+        [*limited, *COMMAND, "serve", "--log-format", "json", *arguments],
         cwd=folder,
         env={**os.environ, **(environ or {})},
         stdout=subprocess.DEVNULL,
@@ -67,9 +70,11 @@ def start(*arguments: str, folder: Path, environ: Mapping[str, str] | None = Non
 
 
 @contextmanager
-def serving(*arguments: str, folder: Path) -> Generator[Served]:
+def serving(
+    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None, open_files: int | None = None
+) -> Generator[Served]:
     """A running ``serve``, ended at the latest with the block."""
-    served = start(*arguments, folder=folder)
+    served = start(*arguments, folder=folder, environ=environ, open_files=open_files)
     try:
         yield served
     finally:

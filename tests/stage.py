@@ -137,7 +137,7 @@ def configuration(upstream: Upstream, store: str, text: str = "") -> dict[str, A
     """A configuration with one route to ``upstream``; ``text`` is YAML: settings of that route, or top-level ones."""
     given: dict[str, Any] = YAML(typ="safe").load(text) or {}
     route: dict[str, Any] = {"name": "api", "upstream": {"url": f"http://127.0.0.1:{upstream.port}"}}
-    for part in ("match", "upstream", "policy"):
+    for part in ("match", "upstream", "policy", "calls"):
         route[part] = {**route.get(part, {}), **given.pop(part, {})}
     routes = given.pop("routes", [])
     return {

@@ -5,9 +5,17 @@ from typing import TypeVar
 
 from gateway.config.configuration import AdminToken, Configuration, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
-from gateway.config.settings import RouteSettings, Settings, StoreSettings, TimeoutSettings, UpstreamSettings
+from gateway.config.settings import (
+    DownstreamSettings,
+    RouteSettings,
+    Settings,
+    StoreSettings,
+    TimeoutSettings,
+    UpstreamSettings,
+)
 from gateway.config.shapes import Shape
 from gateway.config.urls import BaseUrl
+from gateway.policies.downstream import CallLimits, Downstream, Patience
 from gateway.policies.policy import KeyRule, KeySource, Policy, UpstreamKey
 from gateway.policies.routing import Match, Route, RouteTable, Target, Timeouts, Tls
 from gateway.protocol.model import Recipe, Retention
@@ -30,6 +38,7 @@ def build(settings: Settings) -> Configuration:
         listen=settings.listen,
         admin_listen=settings.admin.listen,
         admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
+        downstream=_downstream(settings.downstream),
         store=_store(settings.store),
         digest_key=settings.digest.key,
         encryption_keys=tuple(settings.encryption.keys),
@@ -40,6 +49,17 @@ def build(settings: Settings) -> Configuration:
         log_format=settings.log.format,
         workers=settings.workers,
         log_level=settings.log.level,
+    )
+
+
+def _downstream(downstream: DownstreamSettings) -> Downstream:
+    timeout = downstream.timeout
+    return Downstream(
+        Patience(
+            timeout.head, timeout.body, timeout.total, timeout.answer, timeout.idle, least_rate=downstream.least_rate
+        ),
+        downstream.max_connections,
+        downstream.max_calls,
     )
 
 
@@ -74,6 +94,7 @@ def build_route(settings: Settings, route: RouteSettings) -> Route:
         ),
         target=target,
         policy=build_policy(policy, target.origin),
+        calls=CallLimits(route.calls.max, route.calls.per_caller),
     )
 
 

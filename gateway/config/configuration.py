@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from gateway.config.units import Address
+from gateway.policies.downstream import Downstream
 from gateway.policies.routing import RouteTable
 
 DEFAULT_STORE = "idempotency-gateway.db"
@@ -47,6 +48,7 @@ class Configuration:
     listen: Address
     admin_listen: Address
     admin_tokens: tuple[AdminToken, ...]
+    downstream: Downstream
     store: StoreChoice
     digest_key: bytes | None = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)

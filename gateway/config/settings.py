@@ -17,6 +17,7 @@ from gateway.config.shapes import (
     HeaderName,
     HeaderValue,
     Listen,
+    Many,
     MatchHost,
     Method,
     Name,
@@ -29,6 +30,7 @@ from gateway.config.shapes import (
     RedisUrl,
     SecretKey,
     Shape,
+    Size,
     SqliteFile,
     StripPrefix,
     Url,
@@ -95,6 +97,15 @@ class UpstreamSettings(Shape):
     forwarded: Flag = default(False, "Adds Forwarded and X-Forwarded-For, -Host, -Proto.")
 
 
+class CallSettings(Shape):
+    """Calls in flight on a route at once; one more is turned away before its claim."""
+
+    max: Many | None = default(None, "In all, guarded or not; unset: as downstream.max_calls has it. One more: 503.")
+    per_caller: Many = default(
+        1024, "Of one caller, as policy.scope.headers tell callers apart, so that none takes all places. One more: 429."
+    )
+
+
 class RouteSettings(Shape):
     """One route."""
 
@@ -102,6 +113,32 @@ class RouteSettings(Shape):
     match: MatchSettings = made(MatchSettings, "What it covers; unset: everything.")
     upstream: UpstreamSettings = Field(description="Where it leads.")
     policy: PolicySettings = made(PolicySettings, "What differs from the policy for all.")
+    calls: CallSettings = made(CallSettings, "How many calls at once.")
+
+
+class DownstreamTimeoutSettings(Shape):
+    """How slow a caller may be: whoever is slower holds a connection, and nothing else, and is given up."""
+
+    head: Duration = default("10s", "From a request's first byte to the end of its head; a new connection's silence.")
+    body: Duration = default("20s", "Over which a body's rate is measured, again and again; below least_rate: 408.")
+    total: Duration = default("1h", "For a body altogether, however it flows; then 408.")
+    answer: Duration = default("20s", "The same for taking an answer; below least_rate the connection is ended.")
+    idle: Duration = default(
+        "75s", "Between two calls; longer than a load balancer's (60s), so that it is that closes."
+    )
+
+
+class DownstreamSettings(Shape):
+    """What callers may take of the gateway."""
+
+    timeout: DownstreamTimeoutSettings = made(DownstreamTimeoutSettings, "How slow a caller may be.")
+    least_rate: Size = default("1KiB", "Bytes a second that a slow caller has to send, or to take.")
+    max_connections: Many = default(
+        8192, "Connections at once; one more is answered 503. Fewer where the limit of open files is low."
+    )
+    max_calls: Many = default(
+        4096, "Calls in flight at once; one more is answered 503. Fewer where the limit of open files is low."
+    )
 
 
 class AdminTokenSettings(Shape):
@@ -170,6 +207,7 @@ class Settings(Shape):
 
     listen: Listen = default("127.0.0.1:8080", "The data listener.")
     admin: AdminSettings = made(AdminSettings, "The operator's listener.")
+    downstream: DownstreamSettings = made(DownstreamSettings, "What callers may take of the gateway.")
     store: StoreSettings = Field(
         default_factory=StoreSettings,
         description="Where records live; also as a URL.",

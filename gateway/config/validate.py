@@ -7,6 +7,7 @@ nothing, and all others still do, so that every complaint is told at once.
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 from gateway.config.building import build_route, merged_policy
 from gateway.config.documents import Place
@@ -54,6 +55,7 @@ class _Judge:
             yield place, "is the address of both listeners; choose another port for one"
         if self._readable(("admin",)):
             yield from _tokens(settings.admin.tokens)
+        yield from self._downstream()
         totals = [
             route.upstream.timeout.total
             for index, route in enumerate(settings.routes)
@@ -62,6 +64,31 @@ class _Judge:
         if settings.shutdown_grace is not None and totals and settings.shutdown_grace < max(totals):
             told = f"is shorter than the longest timeout.total ({max(totals).total_seconds():g}s), so that a shutdown"
             yield ("shutdown_grace",), f"{told} would leave outcomes unknown; lengthen it, or leave it out"
+
+    def _downstream(self) -> Complaints:
+        """How slow callers may be, and how many."""
+        downstream = self._settings.downstream
+        timeout = downstream.timeout
+        place: Place = ("downstream", "timeout")
+        if self._readable(place):
+            for name in type(timeout).model_fields:
+                if not getattr(timeout, name):
+                    yield (*place, name), "must be longer than 0s"
+            if written(timeout, ("body",)) and timeout.body > timeout.total > timedelta(0):
+                told = f"is longer than timeout.total ({timeout.total.total_seconds():g}s), which ends a body"
+                yield (*place, "body"), f"{told}; shorten it, or lengthen timeout.total"
+        if not downstream.least_rate:
+            yield ("downstream", "least_rate"), "must be more than 0B: every caller would be fast enough"
+        for index, route in enumerate(self._settings.routes):
+            calls, most = route.calls, downstream.max_calls
+            if not self._readable(("routes", index, "calls"), ("downstream", "max_calls")):
+                continue
+            if calls.max is not None and calls.max > most:
+                told = f"has no effect: downstream.max_calls lets all routes together have {most}"
+                yield ("routes", index, "calls", "max"), f"{told}; lower it, or raise that"
+            elif written(calls, ("per_caller",)) and calls.per_caller > (calls.max or most):
+                told = f"has no effect: there are {calls.max or most} calls at once in all; lower it, or remove it"
+                yield ("routes", index, "calls", "per_caller"), told
 
     def policies(self) -> Complaints:
         """What the policies say, told where it was written: on the route, else in the policy for all."""

@@ -16,9 +16,11 @@ from gateway.edge import failures
 from gateway.edge.adapt import Head, http_date, read_head, response_head, trace_of
 from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
 from gateway.edge.guard import path_guard, route_guard
+from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
+from gateway.policies.downstream import Downstream
 from gateway.policies.policy import KeySource
 from gateway.policies.routing import Route, RouteTable
 from gateway.ports import Answer, Content, Observer, Outgoing, Upstream
@@ -54,11 +56,12 @@ class Face:
 class Plan:
     """What a route decides for every request, worked out once."""
 
-    __slots__ = ("forwarding", "meaningful", "route")
+    __slots__ = ("forwarding", "meaningful", "places", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.forwarding = Forwarding(route)
+        self.places = RoutePlaces(route.calls)
         policy = route.policy
         names = {*policy.recipe.scope, *policy.recipe.headers, policy.key.header, policy.upstream_key.header}
         self.meaningful = frozenset(name.lower().encode() for name in {*names, "idempotency-key"})
@@ -86,6 +89,7 @@ class Edge:
         observer: Observer,
         digester: Digester,
         face: Face,
+        most_calls: int = Downstream().max_calls,
     ) -> None:
         self._routes = routes
         self._plans = {route.name: Plan(route) for route in routes.routes}
@@ -94,6 +98,7 @@ class Edge:
         self._observer = observer
         self._digester = digester
         self._face = face
+        self._places = Places(most_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, answered; whatever goes wrong with it, no foreign hand answers."""
@@ -129,6 +134,8 @@ class Edge:
             return await self._refuse(visit, None, problems.no_route(), close=head.declared_length != 0)
         if problem := route_guard(head.headers, plan.meaningful):
             return await self._refuse(visit, None, problem, close=True)
+        if shortage := self._places.shortage(plan.places):
+            return await self._shed(visit, plan, shortage, close=head.declared_length != 0)
         if head.method in plan.route.policy.methods:
             return await self._maybe_guarded(visit, plan)
         return await self._unguarded(visit, plan)
@@ -156,7 +163,15 @@ class Edge:
         return await self._guarded(visit, plan, key, body)
 
     async def _guarded(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
-        exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
+        errand = self._errand(visit, plan, key, body)
+        caller = errand.claim.identity.scope
+        if shortage := self._places.shortage(plan.places, caller):
+            return await self._shed(visit, plan, shortage)
+        with self._places.taken(plan.places, caller):
+            return await self._exchange(visit, plan, errand)
+
+    async def _exchange(self, visit: Visit, plan: Plan, errand: Errand) -> None:
+        exchange = self._exchanges.begin(errand)
         try:
             # Only where an answer would be kept, or a call waits, does it matter now whether somebody is there.
             terms = plan.route.policy.terms
@@ -193,8 +208,13 @@ class Edge:
         return Errand(call, claim, route, request)
 
     async def _unguarded(self, visit: Visit, plan: Plan, body: Body | None = None) -> None:
-        async with visit.presence.required():
-            await self._pass_on(visit, plan, body)
+        caller = self._digester.scope(visit.head.headers, plan.route.policy.recipe)
+        if shortage := self._places.shortage(plan.places, caller):
+            await self._shed(visit, plan, shortage, close=body is None and visit.head.declared_length != 0)
+            return
+        with self._places.taken(plan.places, caller):
+            async with visit.presence.required():
+                await self._pass_on(visit, plan, body)
 
     async def _pass_on(self, visit: Visit, plan: Plan, body: Body | None) -> None:
         head, route = visit.head, plan.route
@@ -212,6 +232,13 @@ class Edge:
         call = self._call(visit, route)
         reply, answer = await forward(self._upstream, self._observer, route, call, request)
         await self._answer(visit, plan, reply, answer)
+
+    async def _shed(self, visit: Visit, plan: Plan, shortage: str, *, close: bool = False) -> None:
+        """Turned away before its claim: nothing was asked of the store, and nothing was sent."""
+        self._observer.observe(seen.Shed(plan.route.name, shortage))
+        one = shortage == "caller"
+        problem = problems.too_many_calls(plan.places.limits.per_caller) if one else problems.overloaded("calls")
+        await self._refuse(visit, plan, problem, close=close)
 
     def _call(self, visit: Visit, route: Route) -> Call:
         return Call(_instance(visit.trace), route.policy.terms, problem_base=self._face.problem_base)

@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 import uvicorn
 
+from gateway.edge.wire import GuardedProtocol
 from gateway.errors import ConfigInvalid
 
-# Longer than the idle time-out of the load balancers in front (60 s is their usual one), so that it is they who close.
-KEEP_ALIVE = 75
 BACKLOG = 2048
 
 # At the end of the grace: how long answers already given may take to leave, in seconds.
@@ -58,9 +57,11 @@ class Listener:
     """One listener: ``start`` serves; ``close``, ``finish`` and ``end`` are its orderly end, step by step."""
 
     def __init__(
-        self, app: Callable[..., Any], listening: socket.socket, protocol: type[asyncio.Protocol] | Literal["httptools"]
+        self, app: Callable[..., Any], listening: socket.socket, protocol: type[GuardedProtocol] | Literal["httptools"]
     ) -> None:
         self._socket = listening
+        self._looking: asyncio.TimerHandle | None = None
+        self._every = 0.0 if protocol == "httptools" else protocol.pace.every
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -74,7 +75,6 @@ class Listener:
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                timeout_keep_alive=KEEP_ALIVE,
             )
         )
 
@@ -89,6 +89,17 @@ class Listener:
         config.load()
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
+        if self._every:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(self._every, self._look, loop, loop.time())
+
+    def _look(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
+        """Looks after every connection. A loop that stood still was the gateway's fault, and is no caller's time."""
+        now = loop.time()
+        for connection in tuple(self._server.server_state.connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.look(min(now - before, 2 * self._every))
+        self._looking = loop.call_later(self._every, self._look, loop, now)
 
     def close(self) -> None:
         """Accepts no more; idle connections end now, others with what they carry."""
@@ -116,6 +127,8 @@ class Listener:
             _, busy = await asyncio.wait(list(state.tasks), timeout=LAST_WORDS)
             for task in busy:
                 task.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
 
     async def stop(self, grace: float) -> None:
         """All three in turn."""

@@ -3,16 +3,12 @@
 Knows uvicorn's cycle of one request and answer. Refuses to know what is answered.
 """
 
-import socket
-import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gateway.edge.leaving import reset
 from gateway.protocol.headers import values
-
-# ``SO_LINGER``, on, for no time: the connection is reset.
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Unchunked:
@@ -28,10 +24,8 @@ class Unchunked:
         await self._app(scope, receive, self._send)
         if self._endless and not self._cycle.response_complete:
             # Only a reset tells this caller that the answer is not whole.
-            transport = self._cycle.transport
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._cycle.disconnected = True
-            transport.abort()
+            reset(self._cycle.transport)
 
     async def _send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
         if message["type"] == "http.response.start":

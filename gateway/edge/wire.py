@@ -7,17 +7,18 @@ when it is complete and not later. After a refusal the connection is closed and 
 
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.edge.guard import FIELD_LIMIT, HEADER_LIMIT, TARGET_LIMIT, inspect
 from gateway.edge.leaving import Exit, close_when_heard
 from gateway.edge.old_callers import Unchunked
-from gateway.edge.presence import Presence
+from gateway.edge.pace import Pace
+from gateway.edge.paced import PacedProtocol
+from gateway.policies.downstream import Downstream
 from gateway.ports import Observer
 from gateway.protocol import observations as seen
 from gateway.protocol import problems
 from gateway.protocol.headers import ORIGIN
-from gateway.protocol.observations import Observation
 from gateway.protocol.problems import Problem
 
 # A head that is still incomplete may not be larger than its parts together may be.
@@ -29,41 +30,40 @@ FRAMING_LIMIT = HEADER_LIMIT
 FRAMING_OF_A_BYTE = 8
 
 
+# How many connections beyond the most are told so before they are closed, and no more than a quarter of it, because
+# they hold descriptors while they are; others hear nothing.
+TOLD = 16
+
+
 class RefusedError(Exception):
     """Raised inside a parser callback to stop the parser; never leaves this module."""
 
 
-class Unobserved:
-    """Nobody counts."""
-
-    def observe(self, observation: Observation) -> None:
-        """Nothing."""
-
-
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(PacedProtocol):
     """One downstream connection."""
 
     problem_base: ClassVar[str] = problems.URN
-    observer: ClassVar[Observer] = Unobserved()
+    most_connections: ClassVar[int] = Downstream().max_connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         super().__init__(*args, **kwargs)
         self._refusal: Problem | None = None
-        self._in_head = False
         self._head_bytes = 0
         self._header_bytes = 0
-        self._heard = 0
         self._content = 0
-        self._closed_for_input = False
-        self._left = False
         self._answering: RequestResponseCycle | None = None
-        self._presence = Presence()
         self._exit: Any = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         """A caller is there."""
         super().connection_made(transport)
-        self._exit = Exit(transport, self._leave)
+        self._exit = Exit(transport, self._write, self._leave)
+        if (over := len(self.connections) - self.most_connections) > 0:
+            self.observer.observe(seen.Shed("", "connections"))
+            if over > max(1, min(TOLD, self.most_connections // 4)):
+                transport.abort()
+            else:
+                self._refuse_now(problems.overloaded("connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone: every call on this connection hears it, not only the newest as in uvicorn."""
@@ -107,7 +107,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins; nothing of the one before counts."""
         super().on_message_begin()
-        self._in_head = True
         self._head_bytes = self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
@@ -149,11 +148,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._content += len(body)
         super().on_body(body)
 
-    def on_response_complete(self) -> None:
-        """An answer is out; behind one that closes the connection nothing is begun."""
-        if not self._left:
-            super().on_response_complete()
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         self._answering = cycle
         cycle.transport = self._exit
@@ -187,10 +181,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._presence.leave()
         close_when_heard(self.loop, self.transport)
 
-    def _being_answered(self) -> RequestResponseCycle | None:
-        cycle: RequestResponseCycle | None = self.cycle  # None until the first request, whatever its stub says.
-        return None if not cycle or cycle.response_complete else cycle
-
     @staticmethod
     def _tell_gone(cycle: RequestResponseCycle | None) -> None:
         if cycle is not None and not cycle.response_complete:
@@ -206,6 +196,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.flow.resume_reading()
         close_when_heard(self.loop, self.transport)
+
+
+def guarding(base: str, observer: Observer, downstream: Downstream) -> type[GuardedProtocol]:
+    """The connections of one gateway: ``base`` is put before a problem's name."""
+    patient = {"pace": Pace(downstream.patience), "most_connections": downstream.max_connections}
+    return type("Connection", (GuardedProtocol,), {"problem_base": base, "observer": observer, **patient})
 
 
 def _bare(name: bytes, value: bytes) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from gateway.policies.downstream import CallLimits
 from gateway.policies.policy import Policy
 from gateway.protocol.headers import Headers
 
@@ -95,12 +96,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A name for people and metrics, what it covers, where it leads, and its policy."""
+    """A name for people and metrics, what it covers, where it leads, its policy, and how many calls at once."""
 
     name: str
     match: Match
     target: Target
     policy: Policy
+    calls: CallLimits = field(default_factory=CallLimits)
 
     def upstream_target(self, target: str) -> str:
         """The request target (path and query, as sent) that the upstream gets."""

@@ -87,6 +87,22 @@ class GrantTakenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """A call, or a connection, was turned away before anything was asked of a store. ``reason``: what there were too
+    many of: ``connections``, ``calls``, ``route`` (its calls), ``caller`` (its calls on a route)."""
+
+    route: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooSlow:
+    """A caller was given up: at its first byte (``silent``), a ``head``, a ``body``, or reading an ``answer``."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class InternalFault:
     """A fault of the gateway's own ended an exchange: its claim becomes unknown by its lease."""
 
@@ -154,6 +170,8 @@ Observation = (
     | PolicyChoice
     | StoreFault
     | GrantTakenBack
+    | Shed
+    | TooSlow
     | InternalFault
     | WorkerEnded
     | Swept

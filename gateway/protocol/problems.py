@@ -108,6 +108,35 @@ def request_too_large(limit: int) -> Problem:
     return Problem("request-too-large", 413, "The request body is too large", detail, Outcome.REJECTED, "none")
 
 
+def request_overdue(*, sent: bool) -> Problem:
+    """A request that did not arrive in time. ``sent``: its beginning may have gone upstream."""
+    what = "A part of it may have reached the upstream." if sent else "Nothing was sent; send it again, faster."
+    return Problem(
+        "request-overdue",
+        408,
+        "The request took too long",
+        f"The request did not arrive in time. {what}",
+        retryable=not sent,
+    )
+
+
+def overloaded(what: str) -> Problem:
+    """The gateway has as many connections or calls as it takes."""
+    detail = f"There are too many {what} at once, so this call sent nothing. Retry with the same key after a moment."
+    return Problem("overloaded", 503, "The gateway is busy", detail, Outcome.UNAVAILABLE, retryable=True, retry_after=1)
+
+
+def too_many_calls(limit: int) -> Problem:
+    """One caller has as many calls in flight as it may."""
+    detail = (
+        f"This caller has {limit} calls in flight, as many as this route lets one have, so this one was not sent. "
+        "Wait for answers, then retry with the same key."
+    )
+    return Problem(
+        "too-many-calls", 429, "Too many calls at once", detail, Outcome.REJECTED, retryable=True, retry_after=1
+    )
+
+
 def key_reused() -> Problem:
     """The key is known with another request."""
     detail = (

@@ -73,7 +73,7 @@ class Logs:
 
     def observe(self, observation: Observation) -> None:
         """A line for what is worth one."""
-        if isinstance(observation, seen.Answered | seen.Waiting | seen.FrontAsked):
+        if isinstance(observation, seen.Answered | seen.Waiting | seen.FrontAsked | seen.Shed | seen.TooSlow):
             return
         name, level = EVENTS[type(observation)]
         if isinstance(observation, seen.InternalFault):

@@ -40,6 +40,10 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.PolicyChoice: Metric("policy_choices", "Sendings that an operator's policy chose.", ("route", "choice")),
     seen.StoreFault: Metric("store_faults", "Store operations without a usable answer.", ("operation",)),
     seen.GrantTakenBack: Metric("grants_taken_back", "Grants heard of too late, given back unused.", ("route",)),
+    seen.Shed: Metric(
+        "shed", "Calls and connections turned away, by what there were too many of.", ("route", "reason")
+    ),
+    seen.TooSlow: Metric("too_slow", "Callers given up for being too slow, by what they were at.", ("at",)),
     seen.InternalFault: Metric("internal_faults", "Exchanges ended by a fault of the gateway's own.", ("route",)),
     seen.WorkerEnded: Metric("workers_ended", "Worker processes that ended and were replaced.", ("code",)),
     seen.FrontAsked: Metric("front_asked", "Copies asked of the store in front, by result.", ("result",)),

@@ -24,6 +24,7 @@ from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.redis.store import RedisStore
 from gateway.telemetry.metrics import CONTENT_TYPE, Counts, outcomes, summed
 from gateway.wiring.crew import Crew
+from gateway.wiring.descriptors import affordable
 from gateway.wiring.serving import (
     Opened,
     Serving,
@@ -66,6 +67,7 @@ class Running:
         self._store = store.store
         self._telemetry = telemetry
         self.logs = telemetry.logs
+        self._short = affordable(configuration.downstream)[1]
         listening, operating = sockets
         self._address = address_of(listening)
         self.callers: Callers
@@ -114,8 +116,12 @@ class Running:
             store=store_name(self._configuration.store),
             records=records,
             routes=shown_routes(self._configuration),
-            cautions=self._store.cautions if isinstance(self._store, RedisStore) else (),
+            cautions=self._cautions(),
         )
+
+    def _cautions(self) -> Sequence[str]:
+        of_store = self._store.cautions if isinstance(self._store, RedisStore) else ()
+        return (*of_store, self._short) if self._short else of_store
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""

@@ -11,7 +11,7 @@ from socket import socket
 from gateway.config.configuration import Configuration
 from gateway.edge.app import Edge, Face
 from gateway.edge.listener import Listener
-from gateway.edge.wire import GuardedProtocol
+from gateway.edge.wire import GuardedProtocol, guarding
 from gateway.errors import StoreUnfit
 from gateway.policies.routing import RouteTable
 from gateway.ports import Store
@@ -21,6 +21,7 @@ from gateway.proxying.hop import Hop
 from gateway.runner.exchanges import Exchanges, Ports
 from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Fanout, Metrics
+from gateway.wiring.descriptors import affordable
 from gateway.wiring.stores import LocalClock, named, open_store
 
 
@@ -78,11 +79,12 @@ class Serving:
         base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
         face = Face(base, public)
-        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face)
+        downstream, _ = affordable(configuration.downstream)
+        most = downstream.max_calls
+        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most)
         for route in configuration.routes.routes:
             self._hop.open(route.target)
-        protocol = type("DataProtocol", (GuardedProtocol,), {"problem_base": base, "observer": observer})
-        self._listener = Listener(edge, listening, protocol)
+        self._listener = Listener(edge, listening, guarding(base, observer, downstream))
 
     @property
     def address(self) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.reading import cases, of_match, of_upstream, said
+from tests.config.reading import ROUTE, cases, of_match, of_upstream, said
 
 MATCHES = {
     "must be HOST or HOST:PORT as callers send it, such as pay.internal; patterns are not known": [
@@ -152,3 +152,23 @@ def test_a_call_that_may_outlast_what_the_upstream_remembers_is_never_sent_again
     assert said(tmp_path, of_upstream("timeout: {total: 59s}") + policy) == []
     (default,) = said(tmp_path, of_upstream("keep_alive: 1s") + policy)
     assert default.endswith(told)
+
+
+_NONE_MORE = "has no effect: there are {} calls at once in all; lower it, or remove it"
+
+
+@pytest.mark.parametrize(
+    ("calls", "place", "told"),
+    [
+        (
+            "{max: 5000}",
+            "4:13: routes.0.calls.max",
+            "has no effect: downstream.max_calls lets all routes together have 4096; lower it, or raise that",
+        ),
+        ("{max: 10, per_caller: 11}", "4:22: routes.0.calls.per_caller", _NONE_MORE.format(10)),
+        ("{per_caller: 5000}", "4:13: routes.0.calls.per_caller", _NONE_MORE.format(4096)),
+        ("{per_caller: 0}", "4:13: routes.0.calls.per_caller", "must be a whole number from 1 to 1000000"),
+    ],
+)
+def test_a_cap_without_effect_is_told(tmp_path: Path, calls: str, place: str, told: str) -> None:
+    assert said(tmp_path, f"{ROUTE}    calls: {calls}\n") == [f"{place}: {told}"]

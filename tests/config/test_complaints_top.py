@@ -26,8 +26,8 @@ SETTINGS = {
         ("listn: x", "1:1: listn"),
     ],
     (
-        "there is no such setting; known here: admin, digest, encryption, listen, log, policy, problem_base_url, "
-        "public_url, routes, shutdown_grace, store, workers"
+        "there is no such setting; known here: admin, digest, downstream, encryption, listen, log, policy, "
+        "problem_base_url, public_url, routes, shutdown_grace, store, workers"
     ): [
         ("zzz: 1", "1:1: zzz"),
     ],
@@ -149,6 +149,19 @@ SETTINGS = {
     ],
     "there is no such setting; did you mean key?": [
         ("digest: {kee: x}", "1:10: digest.kee"),
+    ],
+    "must be longer than 0s": [
+        ("downstream: {timeout: {head: 0s}}", "1:24: downstream.timeout.head"),
+    ],
+    "is longer than timeout.total (30s), which ends a body; shorten it, or lengthen timeout.total": [
+        ("downstream: {timeout: {body: 1m, total: 30s}}", "1:24: downstream.timeout.body"),
+    ],
+    "must be more than 0B: every caller would be fast enough": [
+        ("downstream: {least_rate: 0B}", "1:14: downstream.least_rate"),
+    ],
+    "must be a whole number from 1 to 1000000": [
+        ("downstream: {max_calls: 0}", "1:14: downstream.max_calls"),
+        ("downstream: {max_connections: many}", "1:14: downstream.max_connections"),
     ],
     "is the address of both listeners; choose another port for one": [
         ("listen: 127.0.0.1:8081", "1:1: listen"),

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from gateway.config.configuration import AdminToken, Configuration, Role, StoreChoice
 from gateway.config.load import check, schema
 from gateway.config.units import Address
+from gateway.policies.downstream import CallLimits, Downstream, Patience
 from gateway.policies.policy import KeyRule, KeySource, OnChange, Policy, UpstreamKey, UpstreamKeyMode
 from gateway.policies.routing import Match, Route, RouteTable, Target, Timeouts, Tls
 from gateway.protocol.key import KeyForm
@@ -27,6 +28,11 @@ admin:
   tokens:
     - {{name: on-call, role: settle, token: file://{folder}/admin-token}}
     - {{name: dashboard, role: read, token: a-token-of-the-dashboard}}
+downstream:
+  timeout: {{head: 5s, body: 30s, total: 10m, answer: 1m, idle: 65s}}
+  least_rate: 512B
+  max_connections: 500
+  max_calls: 200
 store:
   sqlite: ./idempotency-gateway.db
 digest:
@@ -55,6 +61,7 @@ routes:
     policy:
       key: {{header: Stripe-Key, required: true}}
       retention: {{key: 60d}}
+    calls: {{max: 100, per_caller: 10}}
   - name: messages
     match: {{path: /sms/, strip_prefix: /sms, ambiguous_paths: pass}}
     upstream: {{url: "http://[::1]:8000/api/", timeout: {{total: 20s}}, max_connections: 4, forwarded: true}}
@@ -100,6 +107,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
             retention=Retention(timedelta(hours=12), timedelta(days=60), timedelta(days=90)),
             upstream_key=UpstreamKey(header="Stripe-Key"),
         ),
+        calls=CallLimits(100, 10),
     )
     messages = Route(
         name="messages",
@@ -133,6 +141,18 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
             AdminToken("on-call", Role.SETTLE, b"a-token-of-whoever-is-on-call"),
             AdminToken("dashboard", Role.READ, b"a-token-of-the-dashboard"),
         ),
+        downstream=Downstream(
+            Patience(
+                head=timedelta(seconds=5),
+                body=timedelta(seconds=30),
+                total=timedelta(minutes=10),
+                answer=timedelta(minutes=1),
+                idle=timedelta(seconds=65),
+                least_rate=512,
+            ),
+            max_connections=500,
+            max_calls=200,
+        ),
         store=StoreChoice("sqlite", "./idempotency-gateway.db"),
         digest_key=b"digest-key as text",
         encryption_keys=(b"record-key-2 text", b"record-key-1 text"),
@@ -153,6 +173,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
         listen=Address("127.0.0.1", 8080),
         admin_listen=Address("127.0.0.1", 8081),
         admin_tokens=(),
+        downstream=Downstream(),
         store=StoreChoice("sqlite", "idempotency-gateway.db"),
         digest_key=None,
         encryption_keys=(),

@@ -4,7 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
-from gateway.config.load import check
+from gateway.config.load import check, load
+from gateway.policies.downstream import Downstream
 from tests.docs.readme import README, block, blocks, shell_lines
 from tests.measuring.commands import printed
 from tests.process import anywhere, run, serving
@@ -28,10 +29,18 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert plain(run("demo", folder=tmp_path).stdout) == plain(block("output", "demo"))
 
 
-def test_the_configuration_is_good(tmp_path: Path) -> None:
-    file = tmp_path / "payments.yaml"
-    file.write_text(block("config", "payments.yaml"))
-    assert check(file, {}) == ()
+def test_every_configuration_is_good(tmp_path: Path) -> None:
+    named = {name: text for kind, name, text in blocks() if kind == "config"}
+    assert "payments.yaml" in named
+    for name, text in named.items():
+        (tmp_path / name).write_text(text)
+        assert check(tmp_path / name, {}) == ()
+
+
+def test_the_limits_that_are_shown_are_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "limits.yaml"
+    file.write_text(block("config", "limits.yaml"))
+    assert load(file, {}, {}).downstream == Downstream()
 
 
 def test_every_piece_of_a_configuration_is_good_beside_a_route(tmp_path: Path) -> None:
