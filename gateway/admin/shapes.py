@@ -193,7 +193,8 @@ def with_history(dossier: Dossier) -> Record:
 def stats(states: Mapping[str, int], calls: Sequence[Open], outcomes: Mapping[str, Mapping[str, int]]) -> Stats:
     """How things stand, the oldest open calls first."""
     told = sorted(calls, key=lambda each: each.oldest, reverse=True)
-    by_route = {route: dict(counts) for route, counts in sorted(outcomes.items())}
+    happened = ((route, {name: count for name, count in counts.items() if count}) for route, counts in outcomes.items())
+    by_route = {route: counts for route, counts in sorted(happened) if counts}
     return Stats(states=dict(states), open=[Calls.of(each) for each in told], outcomes=by_route)
 
 

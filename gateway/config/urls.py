@@ -21,7 +21,7 @@ _PORTS = {"http": 80, "https": 443}
 # How a server is written; what stands behind it is for the store to read.
 POSTGRES = "postgres(ql)?://"
 REDIS = r"rediss?(\+sentinel)?://|redis\+unix://"
-STORE_URL = f"^(memory:|sqlite:///.+|{POSTGRES}|{REDIS})"
+STORE_URL = f"^(memory:|sqlite:///.+|file:///.+|{POSTGRES}|{REDIS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +170,14 @@ def _store(url: str) -> tuple[str, object]:
         if not url.startswith("sqlite:///") or url == "sqlite:///":
             raise ValueError("a SQLite store is written sqlite:///FILE, or sqlite:////absolute/FILE")
         return "sqlite", url.removeprefix("sqlite:///")
-    if re.match(REDIS, url):
+    # A file that holds the URL stays a file to whoever reads the setting: what it holds may be a password's.
+    held = parse_secret(url).decode(errors="replace") if scheme == "file" else url
+    if re.match(REDIS, held):
         return "redis", url
-    if re.match(POSTGRES, url):
+    if re.match(POSTGRES, held):
         return "postgres", url
+    if scheme == "file":
+        raise ValueError(f"the file {url.removeprefix('file://')} holds no postgresql:// or redis:// URL")
     # Without slashes it may be a password as well as a scheme.
     what = f"unknown scheme '{scheme}'" if "://" in url and scheme else "is not a store's URL"
     raise ValueError(f"{what}; give memory:, sqlite:///FILE, postgresql://USER@HOST/DATABASE or redis://HOST:PORT/DB")

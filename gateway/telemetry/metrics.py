@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from gateway.protocol import observations as seen
 from gateway.protocol.observations import Observation
+from gateway.protocol.outcomes import Outcome
 
 PREFIX = "idempotency_gateway_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -81,8 +82,11 @@ def outcomes(counts: Counts) -> Mapping[str, Mapping[str, int]]:
 class Metrics(Collector):
     """A sink that counts. ``records`` tells how many records are in each state, when asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Iterable[str] = ()) -> None:
         self._counts: dict[type[Observation], Counter[tuple[str, ...]]] = {kind: Counter() for kind in METRICS}
+        # A counter that is not there before its first event has no increase when that comes.
+        for kind, labels in _known_beforehand(tuple(routes)):
+            self._counts[kind][labels] = 0
         self._records: Mapping[str, int] = {}
         self._others: Counts = {}
         self._registry = CollectorRegistry()
@@ -124,6 +128,17 @@ class Metrics(Collector):
         for state, count in self._records.items():
             records.add_metric((state,), count)
         yield records
+
+
+def _known_beforehand(routes: tuple[str, ...]) -> Iterator[tuple[type[Observation], tuple[str, ...]]]:
+    """The series whose labels can be told before anything happens."""
+    for kind, metric in METRICS.items():
+        if not metric.labels:
+            yield kind, ()
+        elif metric.labels == ("route",):
+            yield from ((kind, (route,)) for route in routes)
+        elif kind is seen.Answered:
+            yield from ((kind, (route, outcome)) for route in routes for outcome in Outcome)
 
 
 class Fanout:

@@ -85,7 +85,7 @@ class Running:
     async def start(cls, configuration: Configuration, *, accept_identity_change: bool = False) -> "Running":
         """Takes the sockets, opens the store, serves: a gateway that cannot listen leaves no new store behind."""
         data, operator = configuration.listen, configuration.admin_listen
-        telemetry = Telemetry()
+        telemetry = Telemetry(configuration.routes)
         with ExitStack() as taken:
             listening = taken.enter_context(bind(data.host, data.port, "listen"))
             operating = taken.enter_context(bind(operator.host, operator.port, "admin.listen"))

@@ -28,8 +28,8 @@ from gateway.wiring.stores import LocalClock, named, open_store
 class Telemetry:
     """The sinks, and the observer that hands to each of them."""
 
-    def __init__(self) -> None:
-        self.metrics = Metrics()
+    def __init__(self, routes: RouteTable) -> None:
+        self.metrics = Metrics(route.name for route in routes.routes)
         self.logs = Logs()
         self.observer = Fanout(self.metrics.observe, self.logs.observe)
 

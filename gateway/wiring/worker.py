@@ -38,7 +38,7 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
     logs.configure(configuration.log_format, configuration.log_level)
     stop, hurry = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    telemetry, parent = Telemetry(), await Lines.over(line)
+    telemetry, parent = Telemetry(configuration.routes), await Lines.over(line)
     try:
         store = await opened(configuration, telemetry)
     except GatewayError as fault:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config.configuration import StoreChoice
 from gateway.config.load import schema, store_choice
+from gateway.errors import ConfigInvalid
 from gateway.wiring.stores import store_name
 from tests.config.reading import ROUTE, loaded, said
 
@@ -58,3 +59,22 @@ def test_what_names_no_redis_or_more_than_one_store_is_a_complaint_without_the_u
     assert sentence in complaint
     assert "shop:canary" not in complaint
     assert "http://canary" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("url", "name"), [("postgresql://me:canary@db/x", "postgres"), ("rediss://:canary@r/0", "redis")]
+)
+def test_the_url_of_a_store_may_stand_in_a_file_wherever_a_url_is_given(tmp_path: Path, url: str, name: str) -> None:
+    held = tmp_path / "store-url"
+    held.write_text(f"{url}\n")
+    choice = store_choice([f"file://{held}"])
+    assert (choice.kind, choice.url) == (name, url)
+
+
+@pytest.mark.parametrize("content", ["canary", "mysql://canary@db/x", "sqlite:///canary.db"])
+def test_a_file_that_holds_no_url_is_named_and_not_what_it_holds(tmp_path: Path, content: str) -> None:
+    held = tmp_path / "store-url"
+    held.write_text(content)
+    with pytest.raises(ConfigInvalid) as refused:
+        store_choice([f"file://{held}"])
+    assert str(refused.value) == f"option --store: store: the file {held} holds no postgresql:// or redis:// URL"
