@@ -2,9 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: check install lint types imports test load
+.PHONY: check install lint types imports test load clients
 
-check: install lint types imports test load
+check: install lint types imports test load clients
 
 install:
 	$(PYTHON) -m venv --without-pip .venv
@@ -26,3 +26,7 @@ test:
 
 load:
 	$(BIN)/python -m pytest tests/load
+
+clients:
+	npm ci --silent --ignore-scripts --prefix tests/clients
+	$(BIN)/python -m pytest tests/clients

@@ -21,7 +21,7 @@ from tests.chaos.site import GATEWAYS, Site, site
 
 CALLERS = 32
 # Beyond the time asked for, until every fault has been out once.
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 
 def chaos(folder: Path, seed: int, seconds: float) -> Report:
@@ -88,7 +88,7 @@ def _failing(here: Site, seed: int) -> Generator[list[Lane]]:
     # A start that was given up because the faults were over.
     for gateway in here.gateways:
         if gateway.process is None or gateway.process.poll() is not None:
-            gateway.start(threading.Event())
+            gateway.start_in_peace()
 
 
 def _ask_all(caller: Caller, ledger: Ledger, turn: int) -> None:

@@ -3,7 +3,6 @@
 Knows what stands where and how it is reached. Refuses to know what goes wrong with it.
 """
 
-import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +64,7 @@ def site(folder: Path, seed: int) -> Generator[Site]:
             gateways[-1].configure(payments.port)
             stack.callback(_gone, gateways[-1])
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda each: each.start(threading.Event()), gateways))
+            list(pool.map(Gateway.start_in_peace, gateways))
         yield Site(began, gateways, payments, postgres, database, redis, links)
 
 
