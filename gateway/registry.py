@@ -23,7 +23,8 @@ class Registry(Protocol):
         value that was taken for an inquiry. A record whose answer does not open is shown, without its status.
     R3. Pages run newest first by creation, ids among equals; followed to the end they show every record that was there
         all the time exactly once. A page of an unfiltered list, or of one by state or key, costs what it shows,
-        however many records there are.
+        however many records there are. A page by route may be short, or empty, before the end, which only
+        its ``next`` tells: a store looks at so many records for it, and no more.
     R4. A history has every grant, take-over, settlement, decision, forgetting and turn of time that the record has
         seen since it was last unknown to the store, in order, a hundred at most: the first ones and the last ones.
     """

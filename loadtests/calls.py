@@ -71,6 +71,7 @@ def claim_of(record_id: RecordId, retention: Retention = RETENTION) -> Claim:
         lease=_LEASE,
         retention=retention,
         identify=lambda recipe: replace(_IDENTITY, recipe=recipe),
+        route="payments",
     )
 
 

@@ -78,13 +78,17 @@ class Codec:
         origin = Origin.GATEWAY if flags & _GATEWAY else Origin.UPSTREAM
         return StoredResponse(status, _fields(plain, count), body, origin, bool(flags & _LENGTH_UNVERIFIED))
 
-    def seal_values(self, record_id: RecordId, fence: int, values: bytes) -> bytes:
-        """What a claim leaves for a reconciler, bound to record and fence; ``StoreUnfit`` without a sealer."""
+    def demand_sealer(self) -> Sealer:
+        """What seals values; ``StoreUnfit`` where there is none."""
         if self.sealer is None:
             raise StoreUnfit(
                 "a claim leaves values for a reconciler, and they are kept only sealed: configure encryption.keys"
             )
-        return self.sealer.seal_values(record_id, fence, values, secrets.token_bytes(12))
+        return self.sealer
+
+    def seal_values(self, record_id: RecordId, fence: int, values: bytes) -> bytes:
+        """What a claim leaves for a reconciler, bound to record and fence; ``StoreUnfit`` without a sealer."""
+        return self.demand_sealer().seal_values(record_id, fence, values, secrets.token_bytes(12))
 
     def open_values(self, record_id: RecordId, fence: int, sealed: bytes) -> bytes:
         """The values that were sealed for this record and fence; ``RecordUnreadable`` where they are no such."""

@@ -50,9 +50,9 @@ async def sizes(server: Server, url: str, when: str) -> Sizes:
 def table(found: list[Sizes], count: int) -> list[str]:
     """Lines for people: MB, after the first of which there were ``count`` records and nothing else."""
     names = list(found[0].parts)
-    lines = [f"{'MB':34}{''.join(f'{name:>17}' for name in names)}{'all':>9}{'dead rows':>12}"]
+    lines = [f"{'MB':34}{''.join(f'{name:>21}' for name in names)}{'all':>9}{'dead rows':>12}"]
     for each in found:
-        parts = "".join(f"{each.parts[name] / 1e6:>17,.1f}" for name in names)
+        parts = "".join(f"{each.parts[name] / 1e6:>21,.1f}" for name in names)
         lines.append(f"{each.when:34}{parts}{each.total / 1e6:>9,.1f}{each.dead:>12,}")
-    parts = "".join(f"{found[0].parts[name] / count:>17,.0f}" for name in names)
+    parts = "".join(f"{found[0].parts[name] / count:>21,.0f}" for name in names)
     return [*lines, f"{'bytes a record, as filled':34}{parts}{found[0].total / count:>9,.0f}"]

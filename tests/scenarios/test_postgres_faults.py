@@ -126,8 +126,8 @@ def full(postgres: Server, database: str) -> Generator[None]:
 
     def fill(rows: int) -> None:
         postgres.execute(
-            "INSERT INTO records (id, state, fence, owner, turns_at) "
-            "SELECT uuid_send(gen_random_uuid()), $1, 1, '', 1e13 FROM generate_series(1, $2)",
+            "INSERT INTO records (id, state, fence, owner, turns_at, route) "
+            "SELECT uuid_send(gen_random_uuid()), $1, 1, '', 1e13, '' FROM generate_series(1, $2)",
             State.RELEASED,
             rows,
             url=database,

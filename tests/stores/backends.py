@@ -38,6 +38,7 @@ from gateway.stores.redis.faults import PERMISSIONS
 from gateway.stores.redis.front import PREFIX, RedisFront
 from gateway.stores.redis.store import RedisStore
 from gateway.stores.sealing import Sealer
+from gateway.stores.sql import histories
 from gateway.stores.sql.postgres import open_database
 from gateway.stores.sql.store import SqlStore
 from gateway.stores.tiered import TieredStore
@@ -50,7 +51,7 @@ Result = TypeVar("Result")
 # What seals records where a test leaves values in them, which are never kept otherwise.
 SEALER = Sealer([b"a key of the tests"])
 
-_INSTANTS = ("turns_at", "forget_at", "created_at", "first_sent_at", "since")
+_INSTANTS = ("turns_at", "forget_at", "created_at", "first_sent_at", "since", "asks_at")
 
 # What the sentence about a forbidden command asks for, and nothing else.
 GRANTED = [f"+{command}" for command in PERMISSIONS]
@@ -95,18 +96,21 @@ class MemoryBackend:
 
 
 class SqliteBackend:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sealer: Sealer | None = None) -> None:
         self.path = path
+        self.sealer = sealer
 
     async def open(self) -> SqlStore:
-        store = await SqlStore.open_sqlite(self.path, deadline=timedelta(seconds=0.3))
+        store = await SqlStore.open_sqlite(self.path, sealer=self.sealer, deadline=timedelta(seconds=0.3))
         await store.digest_key(None)
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
         rewound = ", ".join(f"{name} = {name} - :back" for name in _INSTANTS)
-        statement = f"UPDATE records SET {rewound} WHERE id = :id"  # noqa: S608 - the columns above
-        self.execute(statement, back=int(seconds * 1000), id=record_id.digest)
+        statement = f"UPDATE records SET {rewound}, history = :history WHERE id = :id"  # noqa: S608 - the columns above
+        for (told,) in self.execute("SELECT history FROM records WHERE id = :id", id=record_id.digest):
+            history = aged(told, seconds)
+            self.execute(statement, back=int(seconds * 1000), id=record_id.digest, history=history)
 
     def sever(self) -> None:
         for table in ("records", "facts", "key_spaces"):
@@ -120,25 +124,38 @@ class SqliteBackend:
             return connection.execute(sql, parameters).fetchall()
 
 
+def aged(history: str | None, seconds: float) -> str | None:
+    """A history whose events came earlier."""
+    if history is None:
+        return None
+    back = timedelta(seconds=seconds)
+    return histories.write(replace(event, at=event.at - back) for event in histories.read(history))
+
+
 # What a server may be silent for: a law must not fail because the disk of its machine has much to do. A server that
 # says no is still asked again for a second only.
 PATIENCE = timedelta(seconds=10)
 
 
 class PostgresBackend:
-    def __init__(self, server: Server, url: str) -> None:
+    def __init__(self, server: Server, url: str, sealer: Sealer | None = None) -> None:
         self.server = server
         self.url = url
+        self.sealer = sealer
 
     async def open(self) -> SqlStore:
-        store = SqlStore(await open_database(self.url, PATIENCE), deadline=timedelta(seconds=1), heard_by=PATIENCE)
+        database = await open_database(self.url, PATIENCE)
+        store = SqlStore(database, sealer=self.sealer, deadline=timedelta(seconds=1), heard_by=PATIENCE)
         await store.digest_key(None)
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
         rewound = ", ".join(f"{name} = {name} - $1" for name in _INSTANTS)
-        statement = f"UPDATE records SET {rewound} WHERE id = $2"  # noqa: S608 - the columns above
-        self.server.execute(statement, int(seconds * 1000), record_id.digest, url=self.url)
+        statement = f"UPDATE records SET {rewound}, history = $3 WHERE id = $2"  # noqa: S608 - the columns above
+        told = self.server.execute("SELECT history FROM records WHERE id = $1", record_id.digest, url=self.url)
+        for row in told:
+            history = aged(row["history"], seconds)
+            self.server.execute(statement, int(seconds * 1000), record_id.digest, history, url=self.url)
 
     def sever(self) -> None:
         for table in ("records", "facts", "key_spaces"):

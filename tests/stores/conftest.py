@@ -12,7 +12,9 @@ from tests.stores.backends import RedisBackend
 # Collected where it is installed.
 collect_ignore = [] if pgbouncer.installed() else ["test_pgbouncer.py"]
 
-pytest.register_assert_rewrite("tests.stores.contract", "tests.stores.forgetting", "tests.stores.zoo")
+pytest.register_assert_rewrite(
+    "tests.stores.contract", "tests.stores.forgetting", "tests.stores.registry", "tests.stores.zoo"
+)
 
 
 @pytest.fixture(params=BINARIES)

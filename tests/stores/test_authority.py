@@ -162,7 +162,7 @@ def test_nothing_of_a_forgotten_answer_is_left_in_its_row(bench: AuthorityBench,
     bench.forget(grant.id, grant.fence)
     tables = bench.backend
     if isinstance(tables, SqliteBackend | PostgresBackend):
-        left = "head IS NULL AND body IS NULL AND forget_at IS NULL AND created_at IS NULL AND state = 5"
+        left = "head IS NULL AND body IS NULL AND forget_at IS NULL AND asks_with IS NULL AND state = 5"
         assert len(execute(tables, f"SELECT id FROM records WHERE {left}")) == 1  # noqa: S608 - the words above
     else:
         assert ANSWER.body.decode() not in repr(bench.look(grant.id))

@@ -10,8 +10,9 @@ from gateway.protocol.model import Busy, Granted
 from gateway.stores.sql.store import SqlStore
 from tests.pgbouncer import POOL, Bouncer, bouncing
 from tests.postgres import Servers
-from tests.stores.backends import Bench, PostgresBackend
+from tests.stores.backends import SEALER, Bench, PostgresBackend
 from tests.stores.contract import StoreContract
+from tests.stores.registry import RegistryContract
 from tests.stores.requests import claim
 
 
@@ -24,7 +25,7 @@ class Bounced(PostgresBackend):
 
     def __init__(self, bouncer: Bouncer, url: str) -> None:
         super().__init__(bouncer.server, url)
-        self.bounced = PostgresBackend(bouncer.server, bouncer.url(url))
+        self.bounced = PostgresBackend(bouncer.server, bouncer.url(url), SEALER)
 
     async def open(self) -> SqlStore:
         store = await self.bounced.open()
@@ -47,7 +48,7 @@ def backend(bouncer: Bouncer) -> Iterator[Bounced]:
         yield Bounced(bouncer, url)
 
 
-class TestPgBouncer(StoreContract):
+class TestPgBouncer(StoreContract, RegistryContract):
     @pytest.fixture
     def bench(self, backend: Bounced) -> Iterator[Bench]:
         with Bench(backend) as bench:

@@ -5,19 +5,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 from sqlalchemy import Connection, text
 
 from gateway.errors import StoreUnavailable
-from gateway.protocol.model import Busy, Claim, Complete, Granted, Settled, Verdict
+from gateway.protocol.decisions import Decided, Decision
+from gateway.protocol.model import Busy, Claim, Complete, Granted, MarkUnknown, Release, Settled, Verdict
 from gateway.stores.sql.store import SqlStore
 from tests.faultproxy import Direction, FaultProxy, proxying
 from tests.postgres import Server, Servers, installed, on
-from tests.stores.requests import ANSWER, claim
+from tests.stores.requests import ANSWER, RETENTION, claim, owner
+
+Answer = TypeVar("Answer")
 
 # The deadline, and what a slow machine adds to it.
 SOON = 2 + 0.75
@@ -110,7 +114,8 @@ def test_a_commit_that_no_standby_confirmed_is_no_licence_until_it_is_confirmed_
         request, task, pid = await stuck(store, observer)
         assert await states(observer, request) == [], "nobody sees it while it waits"
         await observer.execute(f"SELECT {blow}({pid})")
-        again = await waits(observer, task)
+        # The one that was told to end may take a moment to.
+        again = await waits(observer, task, besides=pid)
         assert again is not None, "the claim was believed before a standby had it"
         assert await states(observer, request) == [(1, request.owner)], "and yet it was committed here"
         await ghost.leave()
@@ -192,6 +197,28 @@ def test_a_completion_whose_reply_is_lost_is_settled(proxied: str, proxy: FaultP
             assert isinstance(await store.settle(verdict.grant, Complete(ANSWER)), Settled)
         assert proxy.down == Direction(), "the reply was lost, or this test shows nothing"
         assert (await store.count())["completed"] == 3
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("pieces", range(3))
+def test_a_decision_whose_reply_is_lost_is_the_same_one_when_it_is_repeated(
+    proxied: str, proxy: FaultProxy, pieces: int
+) -> None:
+    async def scenario() -> None:
+        store = await opened(proxied)
+        verdict = await store.claim(claim("k"))
+        assert isinstance(verdict, Granted)
+        await store.settle(verdict.grant, MarkUnknown("reset"))
+        word = Decision(verdict.grant.id, 1, owner(), Release(), RETENTION, "on-call")
+        proxy.down = Direction(resets=True, after=pieces)
+        decided = [await until_available(partial(store.decide, word)) for _ in range(3)]
+        assert decided == [Decided(2)] * 3
+        assert proxy.down == Direction(), "the reply was lost, or this test shows nothing"
+        found = await store.dossier(verdict.grant.id)
+        assert found is not None
+        assert [event.what for event in found.history] == ["granted", "unknown", "released"]
         await store.close()
 
     asyncio.run(scenario())
@@ -332,8 +359,8 @@ async def until_connected(server: Server) -> Any:  # noqa: ANN401 - the driver i
             continue
 
 
-async def until_available(ask: Callable[[], Awaitable[Verdict]]) -> Verdict:
-    """The verdict when the store can give one again, within ten seconds."""
+async def until_available(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer when the store can give one again, within ten seconds."""
     async with asyncio.timeout(10):
         while True:
             try:

@@ -245,7 +245,7 @@ def test_a_table_too_large_to_count_is_sampled(url: str) -> None:
             template = granted([await store.claim(claim("k"))])[0].grant.id
             columns = (
                 "state, fence, owner, turns_at, recipe, scope, fingerprint, created_at, response_ms, key_ms, "
-                "unknown_ms, first_sent_at, taken_over"
+                "unknown_ms, first_sent_at, taken_over, route"
             )
             copies = f"SELECT sha256(int8send(n)), {columns} FROM records, generate_series(1, 59999) n"  # noqa: S608
             await observer.execute(f"INSERT INTO records (id, {columns}) {copies} WHERE id = $1", template.digest)

@@ -1,4 +1,4 @@
-"""Any history of claims, decisions, askings, sweeps and passing time is shown alike by memory and by Redis."""
+"""Any history of claims, decisions, askings, sweeps and passing time is shown alike by memory, SQLite and Redis."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Complete, Granted, Release
 from gateway.registry import Records
 from tests.redis_servers import shared
-from tests.stores.backends import SEALER, Backend, Bench, RedisBackend
+from tests.stores.backends import SEALER, Backend, Bench, RedisBackend, SqliteBackend
 from tests.stores.requests import ANSWER, RETENTION, claim, owner, record_id
 from tests.stores.test_histories import Histories
 
@@ -103,10 +103,18 @@ class OnRedis(RegistryHistories):
         return RedisBackend(shared("valkey"), SEALER)
 
 
-TestRedisHistories = OnRedis.TestCase
-TestRedisHistories.settings = settings(
+class OnSqlite(RegistryHistories):
+    def subject(self, folder: Path) -> Backend:
+        return SqliteBackend(folder / "store.db", SEALER)
+
+
+_SETTINGS = settings(
     max_examples=12,
     stateful_step_count=40,
     deadline=None,  # a server takes as long as its machine lets it
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestRedisHistories = OnRedis.TestCase
+TestRedisHistories.settings = _SETTINGS
+TestSqliteHistories = OnSqlite.TestCase
+TestSqliteHistories.settings = _SETTINGS

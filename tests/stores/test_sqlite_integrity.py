@@ -92,6 +92,17 @@ def test_a_damaged_answer_past_its_replay_is_a_tombstone_before_and_after_a_swee
     assert bench.claim(claim("k")) == KeyExpired()
 
 
+def test_a_released_key_whose_history_is_damaged_is_granted_to_nobody(bench: Bench, backend: SqliteBackend) -> None:
+    bench.settle(bench.granted(claim("bad")), Release())
+    backend.execute("UPDATE records SET history = history || 'x'")
+
+    async def at_once() -> list[object]:
+        claims = (claim(key) for key in ("bad", "new"))
+        return list(await asyncio.gather(*(bench.store.claim(each) for each in claims), return_exceptions=True))
+
+    assert [type(told) for told in bench.run(at_once())] == [RecordUnreadable, Granted]
+
+
 def test_what_a_release_or_an_expiry_ends_is_no_longer_in_the_row(bench: Bench, backend: SqliteBackend) -> None:
     bench.settle(bench.granted(claim("released")), Release())
     bench.age(bench.completed(claim("expired"), ANSWER).id, 101)

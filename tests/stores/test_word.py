@@ -11,13 +11,15 @@ import pytest
 import redis.asyncio
 
 from gateway.ports import Store
+from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.model import Busy, Complete, Granted, Release, Replay, Settled, Verdict
+from gateway.stores.sql.store import SqlStore
 from gateway.stores.sql.waiting import CHANNEL
 from gateway.stores.watching import POLL
 from tests.postgres import Server, Servers, installed, on
 from tests.redis_servers import shared
 from tests.stores.backends import Backend, PostgresBackend, RedisBackend, TieredServers
-from tests.stores.requests import ANSWER, claim, record_id
+from tests.stores.requests import ANSWER, RETENTION, claim, owner, record_id
 
 # Word is there in some milliseconds, a look on average in half a second. So many rounds tell one from the other.
 ROUNDS = 9
@@ -113,6 +115,24 @@ class TestPostgres(Words):
     @pytest.fixture
     def backend(self, server: Server, url: str) -> Backend:
         return PostgresBackend(server, url)
+
+    def test_those_who_wait_hear_of_a_decision(self, backend: Backend, url: str) -> None:
+        async def scenario(one: Store, other: Store) -> None:
+            assert isinstance(one, SqlStore)
+            told = asyncio.Queue[str]()
+            observer = await asyncpg.connect(url)
+            await observer.add_listener(CHANNEL, lambda *words: told.put_nowait(words[-1]))
+            granted = await one.claim(claim("k"))
+            assert isinstance(granted, Granted)
+            watch = await other.watch(granted.grant.id)
+            await asyncio.to_thread(backend.age, granted.grant.id, 60)
+            word = Decision(granted.grant.id, 1, owner(), Release(), RETENTION, "on-call")
+            assert await one.decide(word) == Decided(2)
+            assert await told.get() == granted.grant.id.digest.hex()
+            watch.close()
+            await observer.close()
+
+        run(backend, scenario)
 
     def test_a_settlement_that_nobody_waits_for_is_told_to_nobody(self, backend: Backend, url: str) -> None:
         async def scenario(one: Store, other: Store) -> None:

@@ -6,19 +6,19 @@ that the same code serves a database in which every statement commits alone. Ref
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway.errors import GatewayError, RecordUnreadable, StoreUnavailable
 from gateway.protocol.claims import judge
+from gateway.protocol.dossier import Happening
 from gateway.protocol.model import Claim, Grant, Granted, InFlight, Record, Verdict
 from gateway.stores.codec import Codec, write_recipe
-from gateway.stores.sql import statements
+from gateway.stores.sql import histories, statements
 from gateway.stores.sql.clock import milliseconds
 from gateway.stores.sql.dialects import arranged
-from gateway.stores.sql.rows import Row, now_of, record_of
+from gateway.stores.sql.rows import Row, Stored
 
 Answered = Verdict | GatewayError
 
@@ -44,7 +44,7 @@ def claim_all(connection: Connection, codec: Codec, claims: Sequence[Claim]) -> 
     for _ in range(_ROUNDS):
         if not pending:
             break
-        _insert(connection, pending)
+        _insert(connection, codec, pending)
         pending = [each for each in pending if each.answer is None]
         _judge(connection, codec, pending)
         pending = [each for each in pending if each.answer is None]
@@ -52,9 +52,9 @@ def claim_all(connection: Connection, codec: Codec, claims: Sequence[Claim]) -> 
     return [each.answer or lost for each in batch]
 
 
-def _insert(connection: Connection, pending: Iterable[_Pending]) -> None:
+def _insert(connection: Connection, codec: Codec, pending: Iterable[_Pending]) -> None:
     dialect = connection.dialect.name
-    rows = [{"new_id": each.claim.id.digest} | _written(each.claim, _FIRST_FENCE) for each in pending]
+    rows = [{"new_id": each.claim.id.digest} | _written(codec, each.claim, _FIRST_FENCE) for each in pending]
     written = {
         (row.id, row.owner) for row in connection.execute(statements.FIRST_GRANT[dialect], arranged(dialect, rows))
     }
@@ -79,14 +79,15 @@ def _judge(connection: Connection, codec: Codec, pending: Sequence[_Pending]) ->
 def _ruled(connection: Connection, codec: Codec, claim: Claim, row: Row) -> Answered | None:
     """The answer by the row that was read; ``None`` where it changed before a grant could be written over it."""
     try:
-        record = record_of(row, codec)
+        stored = Stored.of(row, codec)
+        verdict = judge(stored.record, claim, stored.now)
+        if not isinstance(verdict, Granted):
+            return verdict
+        if _is_repeated(stored.record, verdict):
+            return verdict if confirmed(connection, row) else None
+        return verdict if _grant_over(connection, codec, claim, verdict.grant, stored) else None
     except RecordUnreadable as fault:
         return fault
-    verdict = judge(record, claim, now_of(row))
-    if not isinstance(verdict, Granted):
-        return verdict
-    write = confirmed if _is_repeated(record, verdict) else partial(_grant_over, claim=claim, verdict=verdict)
-    return verdict if write(connection, row) else None
 
 
 def _is_repeated(record: Record, verdict: Granted) -> bool:
@@ -104,15 +105,20 @@ def as_read(row: Row) -> dict[str, Any]:
     return {"of_id": row["id"], "of_fence": row["fence"], "of_owner": row["owner"], "of_state": row["state"]}
 
 
-def _grant_over(connection: Connection, row: Row, *, claim: Claim, verdict: Granted) -> bool:
-    written = as_read(row) | _written(claim, verdict.grant.fence)
-    if not verdict.grant.taken_over or claim.takeover is None:
+def _grant_over(connection: Connection, codec: Codec, claim: Claim, grant: Grant, stored: Stored) -> bool:
+    written = as_read(stored.row) | _written(codec, claim, grant.fence)
+    if stored.turned is None:
+        return connection.execute(statements.GRANT_ANEW, written).rowcount == 1
+    written["new_history"] = histories.write(stored.history)
+    if not grant.taken_over or claim.takeover is None:
+        written["new_end"] = histories.end_of(Happening.GRANTED, grant.fence)
         return connection.execute(statements.GRANT_AGAIN, written).rowcount == 1
+    written["new_end"] = histories.end_of(Happening.TAKEN_OVER, grant.fence)
     within = {"of_takeover_ms": milliseconds(claim.takeover)}
     return connection.execute(statements.TAKE_OVER, written | within).rowcount == 1
 
 
-def _written(claim: Claim, fence: int) -> dict[str, Any]:
+def _written(codec: Codec, claim: Claim, fence: int) -> dict[str, Any]:
     return {
         "new_fence": fence,
         "new_owner": claim.owner,
@@ -123,4 +129,7 @@ def _written(claim: Claim, fence: int) -> dict[str, Any]:
         "new_response_ms": milliseconds(claim.retention.response),
         "new_key_ms": milliseconds(claim.retention.key),
         "new_unknown_ms": milliseconds(claim.retention.unknown),
+        "new_route": claim.route,
+        "new_key_id": None if claim.key_id is None else claim.key_id.digest,
+        "new_asks_with": None if claim.values is None else codec.seal_values(claim.id, fence, claim.values),
     }

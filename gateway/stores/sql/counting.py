@@ -7,9 +7,11 @@ can do that (Postgres): the numbers are for people and metrics, and nothing is d
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Select, bindparam, case, func, select, tablesample, text
+from sqlalchemy import Connection, FromClause, Select, and_, bindparam, case, func, or_, select, tablesample, text
 
-from gateway.stores.sql.clock import AuthorityNow
+from gateway.protocol.dossier import Open
+from gateway.protocol.dossier import State as Shown
+from gateway.stores.sql.clock import AuthorityNow, duration
 from gateway.stores.sql.tables import State, records
 
 # Counted exactly up to this many rows, a quarter of a second's work; beyond, about so many are looked at.
@@ -29,6 +31,11 @@ def _turned(of: FromClause) -> Any:  # noqa: ANN401 - an expression
     return case((row.state == int(State.IN_FLIGHT), lapsed), (row.forget_at > _now, int(State.EXPIRED)))
 
 
+def turned_state(of: FromClause) -> Any:  # noqa: ANN401 - an expression
+    """What a row is by now; nothing where it is forgotten."""
+    return case((of.c.turns_at > _now, of.c.state), else_=_turned(of))
+
+
 # What has not turned is counted in the index alone.
 _UNTURNED: Select[Any, int] = select(_row.state, func.count()).where(_row.turns_at > _now).group_by(_row.state)
 _BY_NOW = _turned(records)
@@ -36,7 +43,7 @@ _TURNED: Select[Any, int] = select(_BY_NOW, func.count()).where(_row.turns_at <=
 
 _SIZE = text("SELECT reltuples FROM pg_class WHERE oid = 'records'::regclass")
 _SAMPLE = tablesample(records, func.system(bindparam("of_percent")), name="sample")
-_IN_SAMPLE = case((_SAMPLE.c.turns_at > _now, _SAMPLE.c.state), else_=_turned(_SAMPLE))
+_IN_SAMPLE = turned_state(_SAMPLE)
 _SAMPLED: Select[Any, int] = select(_IN_SAMPLE, func.count()).group_by(_IN_SAMPLE)
 
 
@@ -56,3 +63,38 @@ def _by_label(connection: Connection, share: float, *statements: Select[Any, int
             if state is not None:
                 counted[state] += round(number / share)
     return {state.label: counted[state] for state in State}
+
+
+# Open calls are looked at up to this many; of more, the shares are told of all that the index counts.
+OPEN = 200_000
+
+_IS_OPEN = _row.state.in_([int(State.IN_FLIGHT), int(State.UNKNOWN)])
+_STILL_OPEN = or_(
+    and_(_row.state == int(State.IN_FLIGHT), _row.turns_at + _row.unknown_ms > _now),
+    and_(_row.state == int(State.UNKNOWN), _row.turns_at > _now),
+)
+_SINCE = case(
+    (_row.state == int(State.UNKNOWN), _row.since),
+    (_row.turns_at > _now, _row.created_at),
+    else_=_row.turns_at,
+)
+_CALLS = (
+    select(_row.route, turned_state(records).label("state"), _SINCE.label("since"))
+    .where(_IS_OPEN, _STILL_OPEN)
+    .limit(bindparam("of_limit"))
+    .subquery()
+)
+_OPEN: Select[Any, Any, int, int] = select(
+    _CALLS.c.route, _CALLS.c.state, func.count().label("number"), (_now - func.min(_CALLS.c.since)).label("oldest")
+).group_by(_CALLS.c.route, _CALLS.c.state)
+_ALL_OPEN: Select[int] = select(func.count()).where(_IS_OPEN)
+
+
+def open_calls(connection: Connection, limit: int = OPEN) -> list[Open]:
+    """In flight and unknown, by route, and for how long the oldest has been so."""
+    rows = connection.execute(_OPEN, {"of_limit": limit}).all()
+    looked_at = sum(row.number for row in rows)
+    times = connection.execute(_ALL_OPEN).scalar_one() / limit if looked_at == limit else 1
+    return [
+        Open(row.route, Shown(State(row.state).label), round(row.number * times), duration(row.oldest)) for row in rows
+    ]

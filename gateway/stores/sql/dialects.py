@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Insert,
-    LargeBinary,
     Select,
     Table,
     TableValuedAlias,
@@ -41,11 +40,11 @@ def if_absent(table: Table) -> Mapping[str, Insert]:
     return {name: insert(table) for name, insert in _INSERT.items()}
 
 
-def among(of: ColumnElement[bytes], name: str) -> Mapping[str, ColumnElement[bool]]:
-    """Whether a column of bytes is among those of the parameter ``name``, a list."""
+def among(of: ColumnElement[Any], name: str) -> Mapping[str, ColumnElement[bool]]:
+    """Whether a column's value is among those of the parameter ``name``, a list."""
     return {
         "sqlite": of.in_(bindparam(name, expanding=True)),
-        "postgresql": of == any_(bindparam(name, type_=postgresql.ARRAY(LargeBinary))),
+        "postgresql": of == any_(bindparam(name, type_=postgresql.ARRAY(of.type))),
     }
 
 

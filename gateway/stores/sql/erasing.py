@@ -7,6 +7,7 @@ gateway on this database may have one.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Select, Update, and_, bindparam, delete, select, tuple_, update
@@ -14,14 +15,14 @@ from sqlalchemy import Connection, Delete, Select, Update, and_, bindparam, dele
 from gateway.errors import StoreUnavailable
 from gateway.ports import Erasure
 from gateway.protocol import claims
+from gateway.protocol.dossier import GATEWAY, Happening
 from gateway.protocol.model import Busy, Expired, Forgotten, Moved, Record, RecordId
-from gateway.stores.codec import Codec
 from gateway.stores.erasing import end_of_copies
-from gateway.stores.sql import statements
+from gateway.stores.sql import histories, statements
 from gateway.stores.sql.claiming import as_read, confirmed
 from gateway.stores.sql.clock import AuthorityNow, instant, since_1970
 from gateway.stores.sql.dialects import arranged, given, if_absent
-from gateway.stores.sql.rows import Row, now_of, record_of
+from gateway.stores.sql.rows import Row, Stored
 from gateway.stores.sql.sweeping import TOMBSTONE
 from gateway.stores.sql.tables import State, erasures, records
 
@@ -32,7 +33,12 @@ _now = AuthorityNow()
 _row = erasures.c
 
 _FORGET: Update = (
-    update(records).where(statements.AS_IT_WAS_READ).values({**TOMBSTONE, "turns_at": bindparam("new_turns_at")})
+    update(records)
+    .where(statements.AS_IT_WAS_READ)
+    .values(
+        {**TOMBSTONE, "turns_at": bindparam("new_turns_at"), "since": _now}
+        | {"response_ms": None, "history": histories.AFTER}
+    )
 )
 _NOTE = if_absent(erasures)
 _LIVE: Select[Any] = select(erasures).where(_row.until > _now)
@@ -63,26 +69,45 @@ _DONE: Mapping[str, Update] = {
 }
 
 
-def forget(connection: Connection, codec: Codec, record_id: RecordId, fence: int) -> Forgotten | Moved | Busy:
-    """What forgetting came to (law 11). The caller commits before anybody hears it."""
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What an operator wants to be forgotten; ``by`` and ``note`` are for its history."""
+
+    id: RecordId
+    fence: int
+    by: str = GATEWAY
+    note: str = ""
+
+
+def forget(connection: Connection, wanted: Forgetting) -> Forgotten | Moved | Busy:
+    """What forgetting came to (law 11). The caller commits before anybody hears it.
+
+    The answer is not opened: one that does not open can be forgotten too.
+    """
     for _ in range(_ROUNDS):
-        row = connection.execute(statements.ONE, {"of_id": record_id.digest}).mappings().first()
+        row = connection.execute(statements.ONE, {"of_id": wanted.id.digest}).mappings().first()
         if row is None:
             return Moved()
-        ruling = claims.forget(record_of(row, codec), fence, now_of(row))
-        if not isinstance(ruling.answer, Forgotten) or _erased(connection, row, ruling.record):
+        stored = Stored.of(row)
+        ruling = claims.forget(stored.record, wanted.fence, stored.now)
+        if not isinstance(ruling.answer, Forgotten) or _erased(connection, stored, ruling.record, wanted):
             return ruling.answer
     raise StoreUnavailable("the record changed too often to say what it is")
 
 
-def _erased(connection: Connection, row: Row, record: Record | None) -> bool:
+def _erased(connection: Connection, stored: Stored, ruled: Record | None, wanted: Forgetting) -> bool:
     """Whether the row holds nothing of the call by now, and that as durably as any commit."""
-    if not isinstance(record, Expired):
+    row = stored.row
+    if not isinstance(ruled, Expired) or row["state"] == State.EXPIRED:
         return confirmed(connection, row)
     if row["state"] == State.COMPLETED:
         noted = {"id": row["id"], "until": since_1970(end_of_copies(instant(row["turns_at"])))}
         connection.execute(_NOTE[connection.dialect.name], noted)
-    written = as_read(row) | {"new_turns_at": since_1970(record.forget_at)}
+    written = as_read(row) | {
+        "new_turns_at": since_1970(ruled.forget_at),
+        "new_history": histories.write(stored.history),
+        "new_end": histories.end_of(Happening.FORGOTTEN, wanted.fence, wanted.by, wanted.note),
+    }
     return connection.execute(_FORGET, written).rowcount == 1
 
 

@@ -4,17 +4,21 @@ Knows the columns that each state must have. Refuses to know statements, and nev
 a released one (law 9).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from sqlalchemy import RowMapping
 
 from gateway.errors import RecordUnreadable
+from gateway.protocol.claims import as_of
+from gateway.protocol.dossier import Event, turns
 from gateway.protocol.model import (
     Completed,
     Expired,
     Identity,
     InFlight,
+    NotKept,
     Record,
     RecordId,
     Released,
@@ -22,6 +26,7 @@ from gateway.protocol.model import (
     Unknown,
 )
 from gateway.stores.codec import Codec, read_recipe
+from gateway.stores.sql import histories
 from gateway.stores.sql.clock import duration, instant
 from gateway.stores.sql.tables import State
 
@@ -29,21 +34,51 @@ Value = TypeVar("Value")
 Row: TypeAlias = RowMapping
 
 
-def record_of(row: Row, codec: Codec) -> Record:
+# What stands for an answer that is not opened.
+_UNOPENED = NotKept(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row, the record that it holds as it was written, and the authority's clock when it was read."""
+
+    row: Row
+    record: Record
+    now: datetime
+
+    @classmethod
+    def of(cls, row: Row, codec: Codec | None = None) -> Self:
+        """``RecordUnreadable`` where the row holds none; without a ``codec`` no answer is opened."""
+        return cls(row, record_of(row, codec), instant(row["now"]))
+
+    @property
+    def turned(self) -> Record | None:
+        """The record as time has turned it."""
+        return as_of(self.record, self.now)
+
+    @property
+    def history(self) -> tuple[Event, ...]:
+        """Everything that happened to it by now; ``RecordUnreadable`` where the row does not tell."""
+        try:
+            return *histories.history_of(self.row), *turns(self.record, self.now)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise _damaged(self.record.id) from error
+
+
+def record_of(row: Row, codec: Codec | None) -> Record:
     """The record that a row holds, as it was written; ``RecordUnreadable`` where it holds none."""
     record_id = RecordId(row["id"])
     try:
         return _READERS[State(row["state"])](record_id, row, codec)
     except (ValueError, TypeError, OverflowError) as error:
-        raise RecordUnreadable(f"record {str(record_id)[:12]} is damaged, or of a newer version") from error
+        raise _damaged(record_id) from error
 
 
-def now_of(row: Row) -> datetime:
-    """The authority's clock when the row was read."""
-    return instant(row["now"])
+def _damaged(record_id: RecordId) -> RecordUnreadable:
+    return RecordUnreadable(f"record {str(record_id)[:12]} is damaged, or of a newer version")
 
 
-def _in_flight(record_id: RecordId, row: Row, _: Codec) -> InFlight:
+def _in_flight(record_id: RecordId, row: Row, _: Codec | None) -> InFlight:
     return InFlight(
         id=record_id,
         fence=row["fence"],
@@ -58,11 +93,12 @@ def _in_flight(record_id: RecordId, row: Row, _: Codec) -> InFlight:
         first_sent_at=instant(_there(row["first_sent_at"])),
         lease_until=instant(row["turns_at"]),
         taken_over=bool(_there(row["taken_over"])),
+        asks=row["asks_with"] is not None,
     )
 
 
-def _completed(record_id: RecordId, row: Row, codec: Codec) -> Completed | Expired:
-    if row["turns_at"] <= row["now"]:
+def _completed(record_id: RecordId, row: Row, codec: Codec | None) -> Completed | Expired:
+    if codec is not None and row["turns_at"] <= row["now"]:
         # Its answer is told to nobody any more, and a sweep may drop it at any time: it is not opened.
         return Expired(record_id, row["fence"], _identity(row), instant(_there(row["forget_at"])))
     return Completed(
@@ -71,13 +107,13 @@ def _completed(record_id: RecordId, row: Row, codec: Codec) -> Completed | Expir
         owner=row["owner"],
         identity=_identity(row),
         created_at=instant(_there(row["created_at"])),
-        answer=codec.decode(record_id, row["fence"], _there(row["head"]), row["body"]),
+        answer=codec.decode(record_id, row["fence"], _there(row["head"]), row["body"]) if codec else _UNOPENED,
         replay_until=instant(row["turns_at"]),
         forget_at=instant(_there(row["forget_at"])),
     )
 
 
-def _unknown(record_id: RecordId, row: Row, _: Codec) -> Unknown:
+def _unknown(record_id: RecordId, row: Row, _: Codec | None) -> Unknown:
     return Unknown(
         id=record_id,
         fence=row["fence"],
@@ -90,16 +126,18 @@ def _unknown(record_id: RecordId, row: Row, _: Codec) -> Unknown:
         expire_at=instant(row["turns_at"]),
         forget_at=instant(_there(row["forget_at"])),
         taken_over=bool(_there(row["taken_over"])),
+        asks_at=None if row["asks_at"] is None else instant(row["asks_at"]),
     )
 
 
-def _released(record_id: RecordId, row: Row, _: Codec) -> Released:
-    if (row["recipe"], row["scope"], row["fingerprint"], row["head"]) != (None, None, None, None):
+def _released(record_id: RecordId, row: Row, _: Codec | None) -> Released:
+    # A list leaves the answer out.
+    if (row["recipe"], row["scope"], row["fingerprint"], row.get("head")) != (None, None, None, None):
         raise ValueError("a released record that remembers a request was never written so")
     return Released(record_id, row["fence"], row["owner"], instant(row["turns_at"]))
 
 
-def _expired(record_id: RecordId, row: Row, _: Codec) -> Expired:
+def _expired(record_id: RecordId, row: Row, _: Codec | None) -> Expired:
     return Expired(record_id, row["fence"], _identity(row), instant(row["turns_at"]))
 
 

@@ -24,11 +24,11 @@ from gateway.protocol.model import (
     StoredResponse,
 )
 from gateway.stores.codec import Codec
-from gateway.stores.sql import statements
+from gateway.stores.sql import histories, statements
 from gateway.stores.sql.claiming import confirmed
 from gateway.stores.sql.clock import instant, milliseconds
 from gateway.stores.sql.dialects import arranged
-from gateway.stores.sql.rows import now_of, record_of
+from gateway.stores.sql.rows import Stored
 
 # A record changes between update and reading only where others write at the same time.
 _ROUNDS = 4
@@ -144,10 +144,12 @@ def _attempts(codec: Codec, grant: Grant, settlement: Settlement) -> Iterator[tu
         case Complete(answer=answer):
             yield statements.COMPLETE, _completion(codec, grant, answer)
         case Release():
-            yield statements.RELEASE, own | key
-            yield statements.RETURN_TO_UNKNOWN, own | key | unknown | {"new_reason": claims.TAKEOVER_NOT_EXECUTED}
+            yield statements.RELEASE, own | key | {"new_tail": histories.tail()}
+            why = {"new_reason": claims.TAKEOVER_NOT_EXECUTED, "new_tail": histories.tail()}
+            yield statements.RETURN_TO_UNKNOWN, own | key | unknown | why
         case MarkUnknown(reason=reason):
-            yield statements.MARK_UNKNOWN, own | key | unknown | {"new_reason": reason}
+            why = {"new_reason": reason, "new_tail": histories.tail(note=reason)}
+            yield statements.MARK_UNKNOWN, own | key | unknown | why
         case _:
             assert_never(settlement)
 
@@ -158,11 +160,11 @@ def _ruled(connection: Connection, codec: Codec, grant: Grant, settlement: Settl
     if row is None:
         return Moved()
     try:
-        record, now = record_of(row, codec), now_of(row)
+        stored = Stored.of(row, codec)
     except RecordUnreadable as fault:
         return fault
-    ruling = claims.settle(record, grant, settlement, now)
-    if ruling.record is not record and ruling.record != claims.as_of(record, now):
+    ruling = claims.settle(stored.record, grant, settlement, stored.now)
+    if ruling.record is not stored.record and ruling.record != stored.turned:
         return None
     # Already so: said only of what is as durable as if it were written now.
     return ruling.answer if isinstance(ruling.answer, Moved) or confirmed(connection, row) else None

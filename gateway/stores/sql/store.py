@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.ports import Erasure, SweepCounts
-from gateway.protocol.claims import as_of
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
@@ -26,28 +25,14 @@ from gateway.stores.codec import Codec
 from gateway.stores.sealing import Sealer
 from gateway.stores.sql import counting, erasing, facts, statements, sweeping, waiting
 from gateway.stores.sql.claiming import claim_all
-from gateway.stores.sql.rows import now_of, record_of
+from gateway.stores.sql.database import Database
+from gateway.stores.sql.registry import SqlRegistry
+from gateway.stores.sql.rows import Stored
 from gateway.stores.sql.settling import settle_all
 from gateway.stores.sql.sqlite import open_database
-from gateway.stores.watching import Watch, Watches
-
-Result = TypeVar("Result")
+from gateway.stores.watching import Watch
 
 DEADLINE = timedelta(seconds=2)
-
-
-class Database(Protocol):
-    """What a dialect brings: it runs work, and raises ``StoreUnavailable`` for whatever the database cannot do."""
-
-    async def write(self, work: Callable[[Connection], Result]) -> Result: ...  # noqa: D102 - see the class
-
-    async def read(self, work: Callable[[Connection], Result]) -> Result: ...  # noqa: D102 - see the class
-
-    async def listen(self, heard: Callable[[str], None]) -> bool:
-        """Whether other processes' word (``waiting``) is heard from now on. Never a reason to fail."""
-        ...
-
-    async def close(self) -> None: ...  # noqa: D102 - see the class
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +47,9 @@ _Operation = Claim | _Settle
 _Answer = Verdict | Settled | Moved
 
 
-class SqlStore:
-    """``ports.Authority`` in SQL tables. ``digest_key`` comes first: its secret also seals the records' answers."""
+class SqlStore(SqlRegistry):
+    """``ports.Authority`` and ``registry.Records`` in SQL tables. ``digest_key`` comes first: its secret also binds
+    the records' answers."""
 
     def __init__(
         self,
@@ -73,10 +59,8 @@ class SqlStore:
         deadline: timedelta = DEADLINE,
         heard_by: timedelta | None = None,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._sealer = sealer
-        self._codec: Codec | None = None
-        self._watches = Watches()
         self._commits: GroupCommit[_Operation, _Answer] = GroupCommit(
             self._commit, deadline=deadline, heard_by=heard_by
         )
@@ -97,7 +81,10 @@ class SqlStore:
         return cls(await open_server(url, deadline), sealer=sealer, deadline=deadline, heard_by=deadline)
 
     async def claim(self, claim: Claim) -> Verdict:
-        """Laws S1 and S2; committed together with whatever else arrives."""
+        """Laws S1 and S2; committed together with whatever else arrives. ``StoreUnfit`` where it leaves values, and
+        nothing is configured to seal them."""
+        if claim.values is not None:
+            self._opened().demand_sealer()
         answer = await self._commits.submit(claim)
         assert not isinstance(answer, Settled | Moved)  # noqa: S101 - the batch answers each in kind
         return answer
@@ -125,8 +112,8 @@ class SqlStore:
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy:
         """Law S7; an operator's word is rare, and goes by itself."""
-        forgetting = partial(erasing.forget, codec=self._opened(), record_id=record_id, fence=fence)
-        return await self._database.write(forgetting)
+        wanted = erasing.Forgetting(record_id, fence, by, note)
+        return await self._database.write(partial(erasing.forget, wanted=wanted))
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record, turned by time."""
@@ -201,11 +188,6 @@ class SqlStore:
 
         return await self._database.write(work)
 
-    def _opened(self) -> Codec:
-        if self._codec is None:
-            raise StoreUnavailable("the store was not asked for its digest key yet, without which no record opens")
-        return self._codec
-
 
 def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) -> list[Outcome[_Answer]]:
     """Answers for a batch in its order: settlements first, so that a claim after a release finds the key free."""
@@ -219,4 +201,4 @@ def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) 
 
 def _look(connection: Connection, codec: Codec, record_id: RecordId) -> Record | None:
     row = connection.execute(statements.ONE, {"of_id": record_id.digest}).mappings().first()
-    return None if row is None else as_of(record_of(row, codec), now_of(row))
+    return None if row is None else Stored.of(row, codec).turned

@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Delete, Update, and_, bindpara
 
 from gateway.ports import SweepCounts
 from gateway.protocol.claims import LEASE_OVER
+from gateway.stores.sql import histories
 from gateway.stores.sql.clock import AuthorityNow
 from gateway.stores.sql.dialects import among_batch
-from gateway.stores.sql.statements import CLOSED, NO_RETENTION
+from gateway.stores.sql.statements import CLOSED, NO_RETENTION, asks_from
 from gateway.stores.sql.tables import State, records
 
 # A step of a sweep, by dialect.
@@ -34,12 +35,14 @@ def _turn(state: State, values: Mapping[str, Any]) -> Step:
     return {name: update(records).where(due).values(values) for name, due in _due(state).items()}
 
 
-_LAPSED: Mapping[str, Any] = {
+LAPSED: Mapping[str, Any] = {
     "state": int(State.UNKNOWN),
     "turns_at": _row.turns_at + _row.unknown_ms,
     "forget_at": _row.turns_at + _row.unknown_ms + _row.key_ms,
     "since": _row.turns_at,
     "reason": LEASE_OVER,
+    "asks_at": asks_from(_row.turns_at),
+    "history": histories.LAPSED,
     **NO_RETENTION,
 }
 TOMBSTONE: Mapping[str, Any] = {
@@ -49,12 +52,14 @@ TOMBSTONE: Mapping[str, Any] = {
     "state": int(State.EXPIRED),
     "turns_at": _row.forget_at,
     "forget_at": None,
-    "created_at": None,
+    # With these two it tells by itself when it was completed, and when that was over (``histories``).
+    "since": _row.turns_at,
+    "response_ms": _row.response_ms,
 }
 
 # In this order a record may go all its way in one sweep.
 STEPS: tuple[Step, ...] = (
-    _turn(State.IN_FLIGHT, _LAPSED),
+    _turn(State.IN_FLIGHT, LAPSED),
     _turn(State.UNKNOWN, TOMBSTONE),
     _turn(State.COMPLETED, TOMBSTONE),
     {name: delete(records).where(due) for name, due in _due(State.RELEASED, State.EXPIRED).items()},

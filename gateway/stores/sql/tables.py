@@ -1,7 +1,7 @@
 """The tables, as they stand at the newest schema.
 
-Knows columns, their meaning and the indexes that sweeps use. Refuses to know statements. A change here is a new
-revision in ``migrations/versions``; a test holds the two together.
+Knows columns, their meaning and the indexes that sweeps and lists use. Refuses to know statements. A change here is a
+new revision in ``migrations/versions``; a test holds the two together.
 """
 
 from enum import IntEnum
@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
 )
 
 # The newest revision in migrations/versions, repeated so that opening a current store needs no alembic (0.2 s).
@@ -50,34 +51,51 @@ metadata = MetaData()
 _Long = BigInteger().with_variant(Integer, "sqlite")
 _Small = SmallInteger().with_variant(Integer, "sqlite")
 
+# Numbers first, the widest first: so Postgres, which aligns them, leaves no gaps between them.
 records = Table(
     "records",
     metadata,
-    Column("id", LargeBinary, primary_key=True),
-    Column("state", _Small, nullable=False),
-    Column("fence", _Long, nullable=False),
-    Column("owner", LargeBinary, nullable=False),
     # When time turns the row: a lease ends, a replay ends, an unknown expires, a released or expired row is forgotten.
     Column("turns_at", _Long, nullable=False),
-    # When it is forgotten after that: completed and unknown rows.
+    Column("fence", _Long, nullable=False),
+    # When the newest grant was made.
+    Column("created_at", _Long),
+    # When it is forgotten after ``turns_at``: completed and unknown rows.
     Column("forget_at", _Long),
+    # Retention in milliseconds, from the claim: in-flight rows, whose later deadlines are not fixed yet. The first one
+    # stays once a call is completed: so long before the end of its replay it was.
+    Column("response_ms", _Long),
+    Column("key_ms", _Long),
+    Column("unknown_ms", _Long),
+    Column("first_sent_at", _Long),
+    # Since when it is what it is: unknown, released and expired rows.
+    Column("since", _Long),
+    # When a reconciler asks next: unknown rows whose claim left values for it.
+    Column("asks_at", _Long),
+    # How often a reconciler has asked, and how often in a row the upstream knew nothing; empty where none asks.
+    Column("asks", Integer),
+    Column("absent", Integer),
+    Column("state", _Small, nullable=False),
     # Whether the grant was taken over from Unknown: in-flight and unknown rows.
     Column("taken_over", _Small),
     # 1 once somebody waits for the settlement, who is then told of it; it stays for the grants that follow.
     Column("waited", _Small),
+    Column("id", LargeBinary, primary_key=True),
+    Column("owner", LargeBinary, nullable=False),
     # A released row remembers none of these three (law 5).
-    Column("recipe", Text),
     Column("scope", LargeBinary),
     Column("fingerprint", LargeBinary),
-    Column("created_at", _Long),
-    Column("first_sent_at", _Long),
-    # Retention in milliseconds, from the claim: in-flight rows, whose later deadlines are not fixed yet.
-    Column("response_ms", _Long),
-    Column("key_ms", _Long),
-    Column("unknown_ms", _Long),
-    # Since when and why the outcome is unknown: unknown rows.
-    Column("since", _Long),
+    Column("recipe", Text),
+    Column("route", Text, nullable=False),
+    # The look-up digest without the caller, where callers are kept apart.
+    Column("key_id", LargeBinary),
+    # Why the outcome is unknown: unknown rows.
     Column("reason", Text),
+    # What happened to it, where that is not told by the columns above (``histories``).
+    Column("history", Text),
+    # The worker that asks just now, and what the upstream is asked with, sealed.
+    Column("taken", LargeBinary),
+    Column("asks_with", LargeBinary),
     # The answer: completed rows. Last, so that a large one is not read for the columns before it; Postgres keeps one
     # of more than 2 kB out of the row (TOAST), so that every row that is searched or updated is small.
     Column("head", LargeBinary),
@@ -87,11 +105,27 @@ records = Table(
     CheckConstraint("(state = 4) = (fingerprint IS NULL)", name="only_released_forgets_fingerprint"),
     CheckConstraint("(state = 4) = (scope IS NULL)", name="only_released_forgets_scope"),
     CheckConstraint("(state = 2) = (head IS NOT NULL)", name="only_completed_has_answer"),
+    CheckConstraint("asks_with IS NULL OR state IN (1, 3)", name="only_open_has_values"),
     # Every sweep and every count by state reads this one, in order, and only as far as it needs.
     Index("records_by_turn", "state", "turns_at"),
     comment=MARK,
     sqlite_strict=True,
 )
+
+# For lists, by state. A claim pays nothing for it: what is in flight is little, and listed by the index above.
+_SETTLED = records.c.state > literal_column("1")
+Index(
+    "records_by_creation",
+    records.c.state,
+    records.c.created_at,
+    postgresql_where=_SETTLED,
+    sqlite_where=_SETTLED,
+)
+# For a key's text where callers are kept apart, and for reconcilers: only such rows are in them.
+_OF_CALLER = records.c.key_id.is_not(None)
+Index("records_by_key", records.c.key_id, postgresql_where=_OF_CALLER, sqlite_where=_OF_CALLER)
+_ASKS = records.c.asks_at.is_not(None)
+Index("records_by_asking", records.c.asks_at, postgresql_where=_ASKS, sqlite_where=_ASKS)
 
 facts = Table(
     "facts",

@@ -49,24 +49,32 @@ def upgrade() -> None:
 def _create_records() -> None:
     op.create_table(
         "records",
-        sa.Column("id", sa.LargeBinary, primary_key=True),
-        sa.Column("state", _SMALL, nullable=False),
-        sa.Column("fence", _LONG, nullable=False),
-        sa.Column("owner", sa.LargeBinary, nullable=False),
         sa.Column("turns_at", _LONG, nullable=False),
-        sa.Column("forget_at", _LONG),
-        sa.Column("taken_over", _SMALL),
-        sa.Column("waited", _SMALL),
-        sa.Column("recipe", sa.Text),
-        sa.Column("scope", sa.LargeBinary),
-        sa.Column("fingerprint", sa.LargeBinary),
+        sa.Column("fence", _LONG, nullable=False),
         sa.Column("created_at", _LONG),
-        sa.Column("first_sent_at", _LONG),
+        sa.Column("forget_at", _LONG),
         sa.Column("response_ms", _LONG),
         sa.Column("key_ms", _LONG),
         sa.Column("unknown_ms", _LONG),
+        sa.Column("first_sent_at", _LONG),
         sa.Column("since", _LONG),
+        sa.Column("asks_at", _LONG),
+        sa.Column("asks", sa.Integer),
+        sa.Column("absent", sa.Integer),
+        sa.Column("state", _SMALL, nullable=False),
+        sa.Column("taken_over", _SMALL),
+        sa.Column("waited", _SMALL),
+        sa.Column("id", sa.LargeBinary, primary_key=True),
+        sa.Column("owner", sa.LargeBinary, nullable=False),
+        sa.Column("scope", sa.LargeBinary),
+        sa.Column("fingerprint", sa.LargeBinary),
+        sa.Column("recipe", sa.Text),
+        sa.Column("route", sa.Text, nullable=False),
+        sa.Column("key_id", sa.LargeBinary),
         sa.Column("reason", sa.Text),
+        sa.Column("history", sa.Text),
+        sa.Column("taken", sa.LargeBinary),
+        sa.Column("asks_with", sa.LargeBinary),
         sa.Column("head", sa.LargeBinary),
         sa.Column("body", sa.LargeBinary),
         sa.CheckConstraint("state BETWEEN 1 AND 5", name="state_is_known"),
@@ -74,7 +82,15 @@ def _create_records() -> None:
         sa.CheckConstraint("(state = 4) = (fingerprint IS NULL)", name="only_released_forgets_fingerprint"),
         sa.CheckConstraint("(state = 4) = (scope IS NULL)", name="only_released_forgets_scope"),
         sa.CheckConstraint("(state = 2) = (head IS NOT NULL)", name="only_completed_has_answer"),
+        sa.CheckConstraint("asks_with IS NULL OR state IN (1, 3)", name="only_open_has_values"),
         comment="Idempotency Gateway",
         sqlite_strict=True,
     )
     op.create_index("records_by_turn", "records", ["state", "turns_at"])
+    _create_partial_index("records_by_creation", ["state", "created_at"], "state > 1")
+    _create_partial_index("records_by_key", ["key_id"], "key_id IS NOT NULL")
+    _create_partial_index("records_by_asking", ["asks_at"], "asks_at IS NOT NULL")
+
+
+def _create_partial_index(name: str, columns: list[str], where: str) -> None:
+    op.create_index(name, "records", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))
