@@ -6,6 +6,7 @@ from gateway.config.policy_rules import NOT_TO_BE_SET, written
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.settings import MatchSettings, RouteSettings, TlsSettings, UpstreamSettings
 from gateway.policies.policy import UpstreamKeyMode
+from gateway.policies.published import PATH
 from gateway.policies.routing import Match, host_without_port
 from gateway.protocol.headers import MARKS
 from gateway.protocol.terms import OnUnknown
@@ -19,6 +20,8 @@ _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b
 def match_complaints(route: RouteSettings, policy: PolicySettings) -> Complaints:
     """What a route covers, and what its policy guards of that."""
     match, guarded = route.match, set(policy.methods)
+    if match.path == PATH:
+        yield ("match", "path"), f"has no effect: the gateway itself answers {PATH}; choose another path"
     prefix = match.strip_prefix
     if prefix == "/":
         yield ("match", "strip_prefix"), "has no effect: every path begins with a slash; remove it"

@@ -18,10 +18,12 @@ from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_th
 from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
+from gateway.edge.well_known import WellKnown
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
 from gateway.policies.downstream import Downstream
 from gateway.policies.policy import KeySource
+from gateway.policies.published import PATH
 from gateway.policies.routing import Route, RouteTable
 from gateway.ports import Answer, Content, Observer, Outgoing, Upstream
 from gateway.protocol import observations as seen
@@ -99,6 +101,7 @@ class Edge:
         self._digester = digester
         self._face = face
         self._places = Places(most_calls)
+        self._well_known = WellKnown(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, answered; whatever goes wrong with it, no foreign hand answers."""
@@ -128,6 +131,8 @@ class Edge:
 
     async def _serve(self, visit: Visit, plan: Plan | None) -> None:
         head = visit.head
+        if head.path == PATH:
+            return await self._publish(visit)
         if problem := path_guard(head.path, head.host, head.method, plan.route if plan else None, self._routes):
             return await self._refuse(visit, None, problem, close=True)
         if plan is None:
@@ -139,6 +144,15 @@ class Edge:
         if head.method in plan.route.policy.methods:
             return await self._maybe_guarded(visit, plan)
         return await self._unguarded(visit, plan)
+
+    async def _publish(self, visit: Visit) -> None:
+        """What the gateway says of itself; a body that comes with the question is not read."""
+        close, found = visit.head.declared_length != 0, self._well_known.answer(visit.head.method)
+        if isinstance(found, Problem):
+            return await self._refuse(visit, None, found, close=close)
+        self._observer.observe(seen.Answered("", "well-known", found.status))
+        extra: list[Header] = [(b"Connection", b"close")] if close else []
+        return await self._answer(visit, None, Reply(None, found), None, extra)
 
     async def _maybe_guarded(self, visit: Visit, plan: Plan) -> None:
         head, policy = visit.head, plan.route.policy

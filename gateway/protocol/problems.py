@@ -80,6 +80,13 @@ def unsupported(status: int, detail: str) -> Problem:
     return Problem("unsupported", status, "This gateway does not carry such calls", detail, key_state="none")
 
 
+def only_read() -> Problem:
+    """The published policy, with a method that does more than read."""
+    detail = "The gateway's policy is read here, with GET or HEAD; nothing else is done at this path."
+    title = "This path is only read"
+    return Problem("unsupported", 405, title, detail, key_state="none", allow="GET, HEAD")
+
+
 def no_route() -> Problem:
     """No route covers the request."""
     detail = (

@@ -7,6 +7,9 @@ import pytest
 from tests.config.reading import ROUTE, cases, of_match, of_upstream, said
 
 MATCHES = {
+    "has no effect: the gateway itself answers /.well-known/idempotency; choose another path": [
+        ("{path: /.well-known/idempotency}", "4:13: routes.0.match.path"),
+    ],
     "must be HOST or HOST:PORT as callers send it, such as pay.internal; patterns are not known": [
         ("{host: '*.x'}", "4:13: routes.0.match.host"),
         ("{host: 'a b'}", "4:13: routes.0.match.host"),
