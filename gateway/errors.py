@@ -7,6 +7,7 @@
     ├── StoreUnfit           this store cannot keep the promise as it is set up  (exit 2)
     ├── StoreUnavailable     the authority did not answer, or cannot say: nothing may be sent
     ├── RecordUnreadable     a record is there and does not open: never "absent", never sent
+    ├── NotDone              a gateway was asked by its operator, and did not do it   (exit 1)
     └── UpstreamFault
         ├── NotSent          not one byte left for the upstream: the key may be released
         └── OutcomeUnknown   bytes may have reached the upstream: nobody knows whether it acted
@@ -42,6 +43,10 @@ class StoreUnavailable(GatewayError):
 
 class RecordUnreadable(GatewayError):
     """A record exists but does not open: damaged, moved, or written by a newer version."""
+
+
+class NotDone(GatewayError):
+    """What an operator asked of a running gateway was not done, or it is not known whether it was."""
 
 
 class UpstreamFault(GatewayError):

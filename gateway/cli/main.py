@@ -7,13 +7,14 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 import uvloop
 
-from gateway.cli import demo, serving
+from gateway.cli import demo, keys, serving
 from gateway.config import load as loading
 from gateway.errors import ConfigInvalid, GatewayError, StoreUnfit
 from gateway.stores.sql.chain import Phase
@@ -26,6 +27,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(keys.app)
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration.")]
 Stores = Annotated[
@@ -144,10 +147,10 @@ def sweep(config: Config = None, store: Stores = None) -> None:
     typer.echo(f"records forgotten: {counts.forgotten}")
 
 
-def main() -> NoReturn:
-    """The entry point of the command."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point of the command; ``arguments`` are those of the process, unless they are given."""
     try:
-        app(prog_name="idempotency-gateway")
+        app(arguments, prog_name="idempotency-gateway")
     except (ConfigInvalid, StoreUnfit) as fault:
         typer.echo(str(fault), err=True)
         sys.exit(2)

@@ -10,9 +10,10 @@ from gateway.config.building import build
 from gateway.config.configuration import Configuration, StoreChoice
 from gateway.config.documents import Place, Tree
 from gateway.config.plain import not_plain
-from gateway.config.settings import Settings
+from gateway.config.settings import AdminSettings, Settings
 from gateway.config.sources import Sources, read
 from gateway.config.unavailable import unavailable, without_unavailable
+from gateway.config.units import Address, parse_address
 from gateway.config.validate import complaints
 from gateway.config.wording import told
 from gateway.errors import ConfigInvalid
@@ -52,6 +53,19 @@ def store_choice(urls: list[str]) -> StoreChoice:
 def store_of(path: Path | None, environ: Mapping[str, str]) -> StoreChoice:
     """The store of a configuration, or the default one."""
     return load(path, {} if path else {"upstream": _NO_UPSTREAM}, environ).store
+
+
+def admin_listen(path: Path | None, environ: Mapping[str, str]) -> Address:
+    """Where the operator's listener is, of a configuration that need not be whole: its secrets may be elsewhere."""
+    sources = read(path, {}, environ)
+    admin = sources.tree.get("admin")
+    listen = admin.get("listen") if isinstance(admin, dict) else None
+    if listen is None:
+        return AdminSettings().listen
+    try:
+        return parse_address(listen)
+    except ValueError as fault:
+        raise ConfigInvalid(sources.complaint(("admin", "listen"), str(fault))) from None
 
 
 def _settings(sources: Sources) -> Settings:

@@ -11,7 +11,7 @@ from tests.measuring.commands import printed
 from tests.process import anywhere, run, serving
 from tests.protocol.diagram import mermaid
 from tests.stage import call
-from tests.upstream import Upstream
+from tests.upstream import Play, Upstream
 
 ANYWHERE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 
@@ -87,9 +87,25 @@ def test_the_curl_line_is_a_guarded_call(upstream: Upstream, tmp_path: Path) -> 
             )
 
 
+def test_the_operators_commands_lead_to_the_answer_that_a_retry_gets(upstream: Upstream, tmp_path: Path) -> None:
+    (tmp_path / "answer.json").write_text('{"id": 1}')
+    key = [("Idempotency-Key", "order-4711")]
+    with serving(*anywhere(upstream.port), "--store", "memory:", folder=tmp_path) as served:
+        upstream.then(Play(then="reset"))
+        assert call(served.port, "POST", "/", key, b"{}").told == "502 unknown outcome-unknown"
+        environ = {"IDEMPOTENCY_GATEWAY_ADMIN__LISTEN": f"127.0.0.1:{served.admin_port}"}
+        for line in block("operator", "keys").splitlines():
+            ended = run(*shlex.split(line)[1:], folder=tmp_path, environ=environ)
+            assert (ended.returncode, ended.stderr) == (0, ""), line
+        heard = call(served.port, "POST", "/", key, b"{}")
+        assert (heard.told, heard.body) == ("201 replayed", b'{"id": 1}')
+
+
 def test_verbs_that_the_text_names_exist(tmp_path: Path) -> None:
-    named = set(re.findall(r"`(?:idempotency-gateway )?(serve|check|schema|migrate|sweep|demo)\b", README.read_text()))
-    assert named == {"serve", "check", "schema", "migrate", "sweep", "demo"}
+    named = set(
+        re.findall(r"`(?:idempotency-gateway )?(serve|check|schema|migrate|sweep|demo|keys)\b", README.read_text())
+    )
+    assert named == {"serve", "check", "schema", "migrate", "sweep", "demo", "keys"}
     for verb in named:
         assert run(verb, "--help", folder=tmp_path).returncode == 0
 
