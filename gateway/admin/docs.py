@@ -52,9 +52,12 @@ Each needs the `fence` of the record that was shown, and answers 409 when the re
 
 # What each operation may answer beside its own, and when.
 _READS = {
+    "400": "The request cannot be read.",
     "401": "No token, or a wrong one.",
     "403": "Not allowed.",
+    "414": "The URL is too long.",
     "422": "The input is wrong.",
+    "431": "The header is too large.",
     "500": "The record does not open, or the gateway failed.",
     "503": "The store is unavailable.",
 }
@@ -62,7 +65,6 @@ _ONE = {"404": "There is no such record."}
 _VERBS = {
     **_READS,
     **_ONE,
-    "400": "The body is not JSON.",
     "409": "The record has moved on, or its call is in flight.",
     "413": "The body is too large.",
 }
