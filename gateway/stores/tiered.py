@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Authority, Clock, Front, Hint, Observer, SweepCounts, Watch
+from gateway.ports import Clock, Front, Hint, Observer, SweepCounts, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge, stranger_to
 from gateway.protocol.dossier import GATEWAY
@@ -36,6 +36,7 @@ from gateway.protocol.model import (
 )
 from gateway.stores.approach import BUDGET, PATIENCE, Approach
 from gateway.stores.erasing import Erasing
+from gateway.stores.tiered_registry import Authority, TieredRegistry
 
 # Hints turn away storms, and outlive a release that could not be told by no more than this.
 HINT_LIFETIME = timedelta(seconds=2)
@@ -75,8 +76,8 @@ class _Watch:
             self._left = None
 
 
-class TieredStore:
-    """``ports.Store``: an authority with a front."""
+class TieredStore(TieredRegistry):
+    """``registry.Records``: an authority with a front."""
 
     def __init__(self, authority: Authority, front: Front, observer: Observer, clock: Clock) -> None:
         self._authority = authority

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 from gateway.errors import OutcomeUnknown, StoreUnavailable
 from gateway.policies.admission import claim_for
@@ -21,6 +22,7 @@ from gateway.protocol.terms import OnConflict, OnUnknown
 from gateway.runner.exchanges import Errand, Exchange, Exchanges, Ports
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.tiered import TieredStore
+from gateway.stores.tiered_registry import Authority
 from tests.simulation import database, front
 from tests.simulation.chronicle import CALL, Call, Chronicle
 from tests.simulation.loop import VirtualLoop
@@ -117,7 +119,8 @@ class Life:
         self.store: Store = self.line
         if around.fronts is not None:
             way = front.Line(around.fronts, around.wire, number, around.chronicle)
-            self.store = TieredStore(self.line, way, observer, clock)
+            # No operator and no reconciler comes to these gateways: nothing but calls is asked of the authority.
+            self.store = TieredStore(cast("Authority", self.line), way, observer, clock)
         self._observer = observer
         self.exchanges = Exchanges(Ports(self.store, Hop(around.api), observer, clock))
         around.chronicle.tell(name, "starts")

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from gateway.ports import Authority, Store, SweepCounts
+from gateway.ports import SweepCounts
 from gateway.protocol.model import (
     Busy,
     Claim,
@@ -33,6 +33,7 @@ from gateway.protocol.model import (
     Verdict,
 )
 from gateway.protocol.observations import Observation
+from gateway.registry import Records
 from gateway.stores.memory import MemoryStore
 from gateway.stores.redis.faults import PERMISSIONS
 from gateway.stores.redis.front import PREFIX, RedisFront
@@ -42,6 +43,7 @@ from gateway.stores.sql import histories
 from gateway.stores.sql.postgres import open_database
 from gateway.stores.sql.store import SqlStore
 from gateway.stores.tiered import TieredStore
+from gateway.stores.tiered_registry import Authority
 from tests.postgres import Server
 from tests.redis_servers import RedisServer
 from tests.stores.redis_aging import rewind
@@ -58,7 +60,7 @@ GRANTED = [f"+{command}" for command in PERMISSIONS]
 
 
 class Backend(Protocol):
-    async def open(self) -> Store: ...
+    async def open(self) -> Records: ...
 
     def age(self, record_id: RecordId, seconds: float) -> None: ...
 
@@ -220,7 +222,7 @@ class TieredServers:
         self.redis = redis
         self.front = front
 
-    async def open(self) -> Store:
+    async def open(self) -> Records:
         store = Unhurried(await self.authority.open(), RedisFront.at(self.front), Ignored(), time)
         await store.digest_key(None)
         return store

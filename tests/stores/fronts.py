@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.errors import StoreUnavailable, StoreUnfit
-from gateway.ports import Front, Hint, Store
+from gateway.ports import Front, Hint
 from gateway.protocol.model import Completed, RecordId
 from gateway.protocol.observations import Observation
+from gateway.registry import Records
 from gateway.stores.tiered import TieredStore
 from tests.stores.backends import AuthorityBackend
 
@@ -128,7 +129,7 @@ class TieredBackend:
     seen: Seen = field(default_factory=Seen)
     clock: Hands = field(default_factory=Hands)
 
-    async def open(self) -> Store:
+    async def open(self) -> Records:
         front: Front = self.front
         store = TieredStore(await self.authority.open(), front, self.seen, self.clock)
         await store.digest_key(None)

@@ -6,7 +6,6 @@ Laws 12 and 13 are those of ``gateway.protocol.decisions``, R and Q those of ``g
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
@@ -38,7 +37,7 @@ WORK = timedelta(seconds=30)
 
 
 def records(bench: Bench) -> Records:
-    return cast("Records", bench.store)
+    return bench.store
 
 
 def decision(grant: Grant, word: Complete | Release, by: bytes | None = None) -> Decision:

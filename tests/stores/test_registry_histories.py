@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,17 +12,13 @@ from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Query, State
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Complete, Granted, Release
-from gateway.registry import Records
 from tests.redis_servers import shared
-from tests.stores.backends import SEALER, Backend, Bench, RedisBackend, SqliteBackend
+from tests.stores.backends import SEALER, Backend, RedisBackend, SqliteBackend
+from tests.stores.registry import records
 from tests.stores.requests import ANSWER, RETENTION, claim, owner, record_id
 from tests.stores.test_histories import Histories
 
 _KEYS = st.sampled_from(["a", "b"])
-
-
-def records(bench: Bench) -> Records:
-    return cast("Records", bench.store)
 
 
 class RegistryHistories(Histories):
