@@ -14,7 +14,7 @@ end
 for letter, becomes in pairs({f = 'u', c = 'e', u = 'e'}) do
   local due = redis.call('ZRANGEBYSCORE', INDEX[letter], '-inf', now, 'LIMIT', 0, MOST)
   for _, member in ipairs(due) do
-    local r = open('ig:' .. member)
+    local r = glance('ig:' .. member)
     if r and now < r.forgets then
       local turned = now < r.expires and 'u' or 'e'
       counts[turned] = counts[turned] + 1

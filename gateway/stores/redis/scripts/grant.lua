@@ -17,7 +17,7 @@ local VALUES = ARGV[15]      -- sealed; empty: nothing is ever asked about this 
 -- A server that lost its marker lost its records too: what is not there proves nothing any more.
 if redis.call('GET', 'ig:role') ~= AUTHORITY then return redis.error_reply('EMPTIED the role marker is not the same') end
 
-local found = open(KEYS[1])
+local found = glance(KEYS[1])
 local stamp = found and (found.state .. found.fence .. found.owner)
 if found == nil then stamp = '' end
 if stamp ~= EXPECTED or (BEFORE ~= '' and now >= tonumber(BEFORE)) then
@@ -33,7 +33,7 @@ if VALUES ~= '' then
   r.work = {at = turns, asks = 0, absent = 0, done = 0, taken = string.rep('\0', 16), values = VALUES}
 end
 if found then
-  r.stood = found.stood
+  r.stood = unfold(found).stood
   while turned(found) do end
   -- A key that time has forgotten begins anew.
   if found.turns > now then

@@ -49,7 +49,7 @@ end
 if #ARGV > 5 then
   for at = 6, #ARGV do
     scan('ig:key:' .. ARGV[at])
-    local r = open('ig:' .. ARGV[at])
+    local r = glance('ig:' .. ARGV[at])
     if r then add(ARGV[at], r.created) end
   end
 elseif STATE == '' then
@@ -66,7 +66,7 @@ end)
 local told = {now}
 for at = 1, math.min(#found, MOST) do
   local each = found[at]
-  local r = open('ig:' .. each.member)
-  for _, part in ipairs({each.score, each.member, r and r.shown or ''}) do told[#told + 1] = part end
+  local r = glance('ig:' .. each.member)
+  for _, part in ipairs({each.score, each.member, r and r.text or ''}) do told[#told + 1] = part end
 end
 return told

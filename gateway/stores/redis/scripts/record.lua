@@ -1,7 +1,7 @@
 -- Purpose: the written form of a record, and how one is read, turned by time and put in its place. Stands before every
 --          other script, and is the only Lua that knows the layout (layout.py is the only Python that does).
--- Defines: now, open(key), tell(record, ...), turned(record), put(key, record, answer), forget(key, record); no keys, no
---          arguments of its own.
+-- Defines: now, glance(key), unfold(record), open(key), tell(record, ...), turned(record), put(key, record, answer),
+--          forget(key, record); no keys, no arguments of its own.
 -- Laws:    8 (the clock is this server's), 3 and 9 (what time does), 9 (damage is told from absence), R4, S4.
 --
 -- A record is one string, integers big-endian, instants in milliseconds since 1970:
@@ -76,32 +76,42 @@ local function write_rest(r)
   return ''
 end
 
--- The record in parts; nil where there is none, false where it does not open. A long answer is not read.
-local function open(key)
+-- What a record is and until when; nil where there is none, false where it does not open. A long answer is not read.
+local function glance(key)
   local text = redis.call('GETRANGE', key, 0, FRONT - 1)
   if text == '' and redis.call('EXISTS', key) == 0 then return nil end
   if #text < PLAIN then return false end
   local r = {}
-  local version, identity, route, key_id, history
-  version, r.state, r.fence, r.owner, r.turns, r.expires, r.forgets, r.created, r.sent, r.since, identity, route, key_id,
-    history = struct.unpack(LAYOUT, text)
+  local version
+  version, r.state, r.fence, r.owner, r.turns, r.expires, r.forgets, r.created, r.sent, r.since, r.identity, r.route,
+    r.key_id, r.history = struct.unpack(LAYOUT, text)
   if version ~= 1 or INDEX[r.state] == nil then return false end
-  local whole, size = r.state ~= 'c', identity + route + key_id + history
-  if #text == FRONT and (whole or PLAIN + size > FRONT) then
-    text = redis.call('GETRANGE', key, 0, whole and -1 or PLAIN + size - 1)
+  local whole, size = r.state ~= 'c', PLAIN + r.identity + r.route + r.key_id + r.history
+  if #text == FRONT and (whole or size > FRONT) then text = redis.call('GETRANGE', key, 0, whole and -1 or size - 1) end
+  if not whole then text = string.sub(text, 1, size) end
+  if sum(key, string.sub(text, 1, HEADER), string.sub(text, PLAIN + 1)) ~= string.sub(text, HEADER + 1, PLAIN) then
+    return false
   end
-  if not whole then text = string.sub(text, 1, PLAIN + size) end
-  local covered = string.sub(text, PLAIN + 1)
-  if sum(key, string.sub(text, 1, HEADER), covered) ~= string.sub(text, HEADER + 1, PLAIN) then return false end
-  local at = 0
-  local function piece(length)
-    at = at + length
-    return string.sub(covered, at - length + 1, at)
-  end
-  r.identity, r.route, r.key_id, r.history = piece(identity), piece(route), piece(key_id), piece(history)
-  read_rest(r, string.sub(covered, size + 1))
-  r.shown, r.stood = text, places(r)
+  r.text = text
   return r
+end
+
+-- The parts of a record that was glanced at, in the place of their lengths; and where it stood.
+local function unfold(r)
+  local at = PLAIN
+  local function piece(size)
+    at = at + size
+    return string.sub(r.text, at - size + 1, at)
+  end
+  r.identity, r.route, r.key_id, r.history = piece(r.identity), piece(r.route), piece(r.key_id), piece(r.history)
+  read_rest(r, string.sub(r.text, at + 1))
+  r.stood = places(r)
+  return r
+end
+
+local function open(key)
+  local r = glance(key)
+  return r and unfold(r)
 end
 
 local function write(r, at, what, by, note, fence)
@@ -141,11 +151,10 @@ end
 
 -- Writes the record over what is there, and moves it to its places.
 local function put(key, r, answer)
-  local about = r.identity .. r.route .. r.key_id .. r.history
+  local body = r.identity .. r.route .. r.key_id .. r.history .. write_rest(r)
   local header = struct.pack(LAYOUT, 1, r.state, r.fence, r.owner, r.turns, r.expires, r.forgets, r.created, r.sent,
     r.since, #r.identity, #r.route, #r.key_id, #r.history)
-  local rest = write_rest(r)
-  redis.call('SET', key, header .. sum(key, header, about .. rest) .. about .. rest .. (answer or ''))
+  redis.call('SET', key, header .. sum(key, header, body) .. body .. (answer or ''))
   local member, stood, stands = string.sub(key, 4), r.stood or {}, places(r)
   for name in pairs(stood) do
     if not stands[name] then redis.call('ZREM', name, member) end

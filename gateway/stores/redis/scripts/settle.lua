@@ -13,8 +13,9 @@ local REST = ARGV[6]         -- the reason of an unknown, or the answer
 local OWN = ARGV[7]          -- a decision's own fence and owner; empty: the grant's
 local BY, NOTE = ARGV[8], ARGV[9]
 
-local r = open(KEYS[1])
+local r = glance(KEYS[1])
 local newest = r and r.fence .. r.owner == GRANT
+if newest then unfold(r) end
 while newest and turned(r) do end
 if not newest or not string.find(FROM, r.state, 1, true) then
   return {now, redis.call('GET', KEYS[1])}
