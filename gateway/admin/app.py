@@ -24,7 +24,7 @@ from gateway.admin.signing_in import signing_in
 from gateway.config.configuration import Role
 from gateway.errors import RecordUnreadable, StoreUnavailable
 from gateway.policies.routing import Route
-from gateway.ports import Observer, Store
+from gateway.ports import Observer
 from gateway.protocol import observations as seen
 
 # A body is JSON text: twice the largest answer that a route keeps, for base64 and escapes, and what stands around it.
@@ -40,16 +40,15 @@ class Figures:
 
 
 def admin_app(
-    store: Store,
-    desk: Desk | None,
+    desk: Desk,
     door: Door,
     readiness: Readiness,
     figures: Figures,
     observer: Observer,
     problem_base: str,
 ) -> Outermost:
-    """The application of the admin listener; without a desk, what always answers."""
-    largest = largest_body(desk.routes.routes) if desk else _ROUND_IT
+    """The application of the admin listener."""
+    largest = largest_body(desk.routes.routes)
     app = FastAPI(
         docs_url=None,
         redoc_url=None,
@@ -58,13 +57,12 @@ def admin_app(
         # The framework's spans would hold queries, and a query here may hold a key.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(health(store, readiness, figures.metrics))
-    if desk is not None:
-        readers = guarded(door, observer, Role.READ)
-        app.include_router(reading(desk, figures.outcomes, readers))
-        app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))
-        app.include_router(signing_in(door, observer))
-        app.include_router(docs(app, readers))
+    app.include_router(health(desk.records, readiness, figures.metrics))
+    readers = guarded(door, observer, Role.READ)
+    app.include_router(reading(desk, figures.outcomes, readers))
+    app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))
+    app.include_router(signing_in(door, observer))
+    app.include_router(docs(app, readers))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI's documentation extends it
     _refuse(app, observer, problem_base)

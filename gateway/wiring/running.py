@@ -34,7 +34,7 @@ from gateway.wiring.serving import (
     problem_base,
     shown_routes,
 )
-from gateway.wiring.stores import probes_of, records_of, store_name
+from gateway.wiring.stores import probes_of, store_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,9 @@ class Running:
 
     def _operators(self, digester: Digester) -> Outermost:
         """What operators reach."""
-        configuration, observer, records = self._configuration, self._telemetry.observer, records_of(self._store)
+        configuration, observer = self._configuration, self._telemetry.observer
         return admin_app(
-            self._store,
-            Desk(records, configuration.routes, digester, observer) if records else None,
+            Desk(self._store, configuration.routes, digester, observer),
             Door(configuration.admin_tokens, digester),
             self._readiness,
             Figures(self._exposition, self._outcomes),

@@ -18,6 +18,7 @@ from gateway.ports import Store
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.problems import URN
 from gateway.proxying.hop import Hop
+from gateway.registry import Records
 from gateway.runner.exchanges import Exchanges, Ports
 from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Fanout, Metrics
@@ -38,7 +39,7 @@ class Telemetry:
 class Opened:
     """A store that is open, and the digests that go with it."""
 
-    store: Store
+    store: Records
     digester: Digester
 
 

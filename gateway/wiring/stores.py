@@ -5,7 +5,6 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from gateway.admin.health import Probe
 from gateway.config.configuration import StoreChoice
@@ -34,7 +33,7 @@ class LocalClock:
         return time.monotonic()
 
 
-async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: Sequence[bytes] = ()) -> Store:
+async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: Sequence[bytes] = ()) -> Records:
     """The chosen store, ready to be asked for its digest key."""
     sealer = Sealer(encryption_keys) if encryption_keys else None
     if not choice.front:
@@ -48,7 +47,7 @@ async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: S
         raise
 
 
-async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Store:
+async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Records:
     with named(choice):
         match choice.kind:
             case "memory":
@@ -59,11 +58,6 @@ async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Store:
                 return await SqlStore.open_postgres(choice.url, sealer=sealer)
             case "redis":
                 return await RedisStore.open(choice.url, sealer=sealer)
-
-
-def records_of(store: Store) -> Records | None:
-    """The store as people see it, where it already shows itself to them."""
-    return cast("Records", store) if hasattr(store, "dossier") else None
 
 
 @contextmanager
