@@ -7,6 +7,7 @@ from gateway.config.configuration import AdminToken, Configuration, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.settings import (
     DownstreamSettings,
+    ListenTlsSettings,
     RouteSettings,
     Settings,
     StoreSettings,
@@ -35,7 +36,8 @@ def build(settings: Settings) -> Configuration:
     routes = [build_route(settings, route) for route in settings.routes]
     longest = max(route.target.timeouts.total for route in routes)
     return Configuration(
-        listen=settings.listen,
+        listen=settings.listen.address,
+        listen_tls=_listen_tls(settings.listen.tls),
         admin_listen=settings.admin.listen,
         admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
         downstream=_downstream(settings.downstream),
@@ -50,6 +52,10 @@ def build(settings: Settings) -> Configuration:
         workers=settings.workers,
         log_level=settings.log.level,
     )
+
+
+def _listen_tls(tls: ListenTlsSettings | None) -> Tls | None:
+    return None if tls is None else Tls(None, tls.certificate, tls.key)
 
 
 def _downstream(downstream: DownstreamSettings) -> Downstream:
@@ -126,6 +132,7 @@ def _target(upstream: UpstreamSettings) -> Target:
         set_headers=tuple((name.encode(), value) for name, value in upstream.headers.set.items()),
         remove_headers=frozenset(name.lower().encode() for name in upstream.headers.remove),
         forwarded=upstream.forwarded,
+        refuse_private_addresses=upstream.refuse_private_addresses,
     )
 
 

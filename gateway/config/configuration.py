@@ -7,7 +7,7 @@ from typing import Literal
 
 from gateway.config.units import Address
 from gateway.policies.downstream import Downstream
-from gateway.policies.routing import RouteTable
+from gateway.policies.routing import RouteTable, Tls
 
 DEFAULT_STORE = "idempotency-gateway.db"
 
@@ -46,6 +46,7 @@ class Configuration:
     """Everything that an operator decided."""
 
     listen: Address
+    listen_tls: Tls | None
     admin_listen: Address
     admin_tokens: tuple[AdminToken, ...]
     downstream: Downstream

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gateway.config.policy_rules import NOT_TO_BE_SET, written
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.settings import MatchSettings, RouteSettings, TlsSettings, UpstreamSettings
+from gateway.policies.addresses import private
 from gateway.policies.policy import UpstreamKeyMode
 from gateway.policies.published import PATH
 from gateway.policies.routing import Match, host_without_port
@@ -53,9 +54,19 @@ def upstream_complaints(upstream: UpstreamSettings, policy: PolicySettings, read
         yield from _remembered(upstream, policy)
     if "tls" in readable:
         yield from _tls(upstream.tls, plain="url" in readable and upstream.url.scheme == "http")
+    if "url" in readable and upstream.refuse_private_addresses and _at_private(upstream.url.host):
+        told = f"refuses the address of url itself ({upstream.url.host}), so that nothing is ever sent"
+        yield ("refuse_private_addresses",), f"{told}; remove one of them"
     if {"headers", "keys"} <= readable:
         yield from _set_headers(upstream, policy)
         yield from _removed_headers(upstream, policy)
+
+
+def _at_private(host: str) -> bool:
+    try:
+        return private(host)
+    except ValueError:  # A name: what it stands for is known when it is connected to.
+        return False
 
 
 def _timeouts(upstream: UpstreamSettings) -> Complaints:

@@ -39,7 +39,7 @@ from gateway.config.shapes import (
     default,
     made,
 )
-from gateway.config.units import parse_flag
+from gateway.config.units import ADDRESS, parse_address, parse_flag
 from gateway.config.urls import STORE_URL
 
 
@@ -95,6 +95,9 @@ class UpstreamSettings(Shape):
     tls: TlsSettings = made(TlsSettings, "TLS towards the upstream.")
     headers: HeaderSettings = made(HeaderSettings, "Headers towards the upstream.")
     forwarded: Flag = default(False, "Adds Forwarded and X-Forwarded-For, -Host, -Proto.")
+    refuse_private_addresses: Flag = default(
+        False, "Never connects to a loopback, private or link-local address, whatever the name says at that moment."
+    )
 
 
 class CallSettings(Shape):
@@ -151,6 +154,25 @@ class AdminTokenSettings(Shape):
     )
 
 
+class ListenTlsSettings(Shape):
+    """TLS on the data listener; PEM files, read at the start."""
+
+    certificate: PemFile = Field(description="The gateway's certificate and its chain.")
+    key: PemFile = Field(description="The certificate's key, without a password.")
+
+
+class ListenSettings(Shape):
+    """The data listener."""
+
+    address: Listen = default("127.0.0.1:8080", "HOST:PORT.")
+    tls: ListenTlsSettings | None = default(None, "HTTPS alone; unset: HTTP.")
+
+
+def _address(value: object) -> object:
+    """``listen: HOST:PORT`` is short for its address."""
+    return value if isinstance(value, dict | ListenSettings) else {"address": parse_address(value)}
+
+
 class AdminSettings(Shape):
     """The operator's listener."""
 
@@ -205,7 +227,11 @@ class LogSettings(Shape):
 class Settings(Shape):
     """The configuration of Idempotency Gateway."""
 
-    listen: Listen = default("127.0.0.1:8080", "The data listener.")
+    listen: Annotated[ListenSettings, BeforeValidator(_address)] = Field(
+        default_factory=ListenSettings,
+        description="The data listener; HOST:PORT is its address.",
+        json_schema_extra=also_written({"type": "string", "pattern": ADDRESS}),
+    )
     admin: AdminSettings = made(AdminSettings, "The operator's listener.")
     downstream: DownstreamSettings = made(DownstreamSettings, "What callers may take of the gateway.")
     store: StoreSettings = Field(

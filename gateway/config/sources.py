@@ -113,13 +113,23 @@ def read(path: Path | None, options: Mapping[str, object], environ: Mapping[str,
     document = read_document(path) if path is not None else None
     sources = Sources(tree=document.tree if document else {}, document=document)
     for place, text, label in _from_environment(environ):
-        sources.overlay(place, _value(text), label)
+        sources.overlay(_of_listener(sources.tree, place, _value(text)), _value(text), label)
     for place, value, label in _from_options(options):
         if place == ("store",):  # Another store, not another setting of the same one.
             sources.tree.pop("store", None)
-        sources.overlay(place, value, label)
+        sources.overlay(_of_listener(sources.tree, place, value), value, label)
     _name_store(sources)
     return sources
+
+
+def _of_listener(tree: Tree, place: Place, value: object) -> Place:
+    """Where a setting of ``listen`` goes: an address alone never takes away the TLS that another source has set."""
+    known = tree.get("listen")
+    if place == ("listen",) and isinstance(known, dict) and not isinstance(value, dict):
+        return "listen", "address"
+    if place[:1] == ("listen",) and len(place) > 1 and isinstance(known, str):
+        tree["listen"] = {"address": known}
+    return place
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[Place, str, str]]:

@@ -13,10 +13,8 @@ NOT_YET: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("callers",), (), "callers"),
     (("limits",), (), "rate limits"),
     (("digest", "keys"), (), "rotation of the digest key"),
-    (("listen", "tls"), (), "TLS on the data listener"),
     (("routes", "*", "upstream", "http"), (), "HTTP/2 upstreams"),
     (("routes", "*", "upstream", "proxy"), (), "an outbound proxy"),
-    (("routes", "*", "upstream", "refuse_private_addresses"), (), "refusing private addresses"),
     (("policy", "on_unknown"), ("reconcile",), "asking the upstream"),
     (("policy", "reconcile"), (), "asking the upstream"),
 )
@@ -57,8 +55,6 @@ def _remove(tree: Tree, place: Place) -> None:
     for step in place[:-1]:
         node = node[step]
     del node[place[-1]]
-    if place[0] == "listen":  # Nothing is left of it: an address is text.
-        del tree["listen"]
 
 
 def without_unavailable(schema: dict[str, Any]) -> dict[str, Any]:

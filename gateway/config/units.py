@@ -113,6 +113,8 @@ def parse_operator(value: object) -> str:
 
 def parse_address(value: object) -> Address:
     """``HOST:PORT``, ``[::1]:PORT``."""
+    if isinstance(value, Address):
+        return value
     if not isinstance(value, str) or not re.fullmatch(ADDRESS, value):
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
     host, _, port = value.rpartition(":")

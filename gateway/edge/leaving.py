@@ -45,12 +45,14 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def close_when_heard(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
-    """Closes ``transport`` for writing now, and for good a moment later."""
+    """Closes ``transport`` for writing now, and for good a moment later; TLS has a farewell of its own that waits."""
     if transport.is_closing():
         return
     if transport.can_write_eof():
         transport.write_eof()
-    loop.call_later(LINGER, transport.close)
+        loop.call_later(LINGER, transport.close)
+    else:
+        transport.close()
 
 
 class Exit:

@@ -6,8 +6,9 @@ uvicorn's own ``serve`` owns signals and prints banners; here it only serves.
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import uvicorn
 
@@ -18,6 +19,9 @@ BACKLOG = 2048
 
 # At the end of the grace: how long answers already given may take to leave, in seconds.
 LAST_WORDS = 0.5
+
+# How long TLS may take to say goodbye to a caller who does not answer, in seconds.
+FAREWELL = 2.0
 
 
 def bind(host: str, port: int, option: str) -> socket.socket:
@@ -57,11 +61,17 @@ class Listener:
     """One listener: ``start`` serves; ``close``, ``finish`` and ``end`` are its orderly end, step by step."""
 
     def __init__(
-        self, app: Callable[..., Any], listening: socket.socket, protocol: type[GuardedProtocol] | Literal["httptools"]
+        self,
+        app: Callable[..., Any],
+        listening: socket.socket,
+        protocol: type[GuardedProtocol],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._socket = listening
+        self._protocol = protocol
         self._looking: asyncio.TimerHandle | None = None
-        self._every = 0.0 if protocol == "httptools" else protocol.pace.every
+        self._pace = protocol.pace
+        self._tls = tls
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -88,18 +98,31 @@ class Listener:
         config = self._server.config
         config.load()
         self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._socket])
-        if self._every:
-            loop = asyncio.get_running_loop()
-            self._looking = loop.call_later(self._every, self._look, loop, loop.time())
+        loop = asyncio.get_running_loop()
+        plain = self._tls is None
+        server = await loop.create_server(
+            self._connection,
+            sock=self._socket,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            # A handshake is the first thing that a caller may draw out.
+            ssl_handshake_timeout=None if plain else self._pace.head,
+            ssl_shutdown_timeout=None if plain else FAREWELL,
+        )
+        self._server.servers = [server]
+        self._looking = loop.call_later(self._pace.every, self._look, loop, loop.time())
+
+    def _connection(self) -> GuardedProtocol:
+        server = self._server
+        return self._protocol(config=server.config, server_state=server.server_state, app_state={})
 
     def _look(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
         """Looks after every connection. A loop that stood still was the gateway's fault, and is no caller's time."""
         now = loop.time()
         for connection in tuple(self._server.server_state.connections):
             if isinstance(connection, GuardedProtocol):
-                connection.look(min(now - before, 2 * self._every))
-        self._looking = loop.call_later(self._every, self._look, loop, now)
+                connection.look(min(now - before, 2 * self._pace.every))
+        self._looking = loop.call_later(self._pace.every, self._look, loop, now)
 
     def close(self) -> None:
         """Accepts no more; idle connections end now, others with what they carry."""

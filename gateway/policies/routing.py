@@ -81,6 +81,7 @@ class Target:
     set_headers: Headers = ()
     remove_headers: frozenset[bytes] = frozenset()
     forwarded: bool = False
+    refuse_private_addresses: bool = False
 
     @property
     def authority(self) -> str:

@@ -232,6 +232,7 @@ def still_unknown(asks_in: timedelta | None) -> Problem:
 # Why nothing was sent, as far as it is a caller's business: no address of the upstream, no path of a file.
 _NOT_SENT = {
     "refused": "The upstream refused the connection.",
+    "private-address": "The upstream is at an address that this gateway does not call.",
     "dns": "The upstream's name could not be resolved.",
     "connect-timeout": "The upstream could not be reached in time.",
     "tls": "No secure connection to the upstream could be made.",

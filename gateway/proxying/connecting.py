@@ -9,6 +9,7 @@ import socket
 import ssl
 
 from gateway.errors import NotSent
+from gateway.policies.addresses import private
 from gateway.policies.routing import Target
 
 _Address = tuple[int, int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
@@ -16,11 +17,11 @@ _Address = tuple[int, int, tuple[str, int] | tuple[str, int, int, int] | tuple[i
 
 async def connect(target: Target, context: ssl.SSLContext | None, line: asyncio.Protocol) -> None:
     """Connects ``line`` within the target's ``connect`` time. Raises ``NotSent``: ``dns``, ``refused``, ``connect``,
-    ``tls`` or ``connect-timeout``."""
+    ``tls``, ``private-address`` or ``connect-timeout``."""
     seconds = target.timeouts.connect.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            sock = await _dial(target, await _resolve(target), seconds)
+            sock = await _dial(target, _allowed(target, await _resolve(target)), seconds)
             await _open(target, sock, context, line)
     except TimeoutError:
         raise NotSent(
@@ -38,6 +39,20 @@ async def _resolve(target: Target) -> list[_Address]:
             "dns", f"Nothing was sent: the name {target.host} was not found ({fault}); check it and the name servers."
         ) from fault
     return [(family, proto, address) for family, _, proto, _, address in found]
+
+
+def _allowed(target: Target, addresses: list[_Address]) -> list[_Address]:
+    """Those that may be connected to: what is judged here is what is connected to, not another answer to the name."""
+    if not target.refuse_private_addresses:
+        return addresses
+    public = [address for address in addresses if not private(str(address[2][0]))]
+    if addresses and not public:
+        raise NotSent(
+            "private-address",
+            f"Nothing was sent: {target.origin} is at a private address ({addresses[0][2][0]}), which"
+            " upstream.refuse_private_addresses refuses; mend the name, or take the setting out.",
+        )
+    return public
 
 
 async def _dial(target: Target, addresses: list[_Address], seconds: float) -> socket.socket:

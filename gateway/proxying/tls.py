@@ -16,7 +16,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     context = _trust(tls.ca, complaints)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    _identify(context, tls, complaints)
+    identify(context, tls, complaints)
     if complaints:
         raise ConfigInvalid(*complaints)
     return context
@@ -32,7 +32,8 @@ def _trust(ca: str | None, complaints: list[str]) -> ssl.SSLContext:
         return ssl.create_default_context()
 
 
-def _identify(context: ssl.SSLContext, tls: Tls, complaints: list[str]) -> None:
+def identify(context: ssl.SSLContext, tls: Tls, complaints: list[str]) -> None:
+    """Loads the certificate and its key, or adds a sentence to ``complaints``."""
     if tls.certificate is None:
         if tls.key is not None:
             complaints.append(f"The key {tls.key} has no certificate beside it: name one, or remove the key.")

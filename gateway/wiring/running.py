@@ -111,7 +111,7 @@ class Running:
         except StoreUnavailable:
             records = 0
         return Started(
-            listen=f"http://{self._address}",
+            listen=f"{'http' if self._configuration.listen_tls is None else 'https'}://{self._address}",
             admin=f"http://{self._admin_listener.address}",
             store=store_name(self._configuration.store),
             records=records,

@@ -11,6 +11,7 @@ from socket import socket
 from gateway.config.configuration import Configuration
 from gateway.edge.app import Edge, Face
 from gateway.edge.listener import Listener
+from gateway.edge.tls import server_context
 from gateway.edge.wire import GuardedProtocol, guarding
 from gateway.errors import StoreUnfit
 from gateway.policies.routing import RouteTable
@@ -80,12 +81,13 @@ class Serving:
         base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
         face = Face(base, public)
+        tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
         downstream, _ = affordable(configuration.downstream)
         most = downstream.max_calls
         edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most)
         for route in configuration.routes.routes:
             self._hop.open(route.target)
-        self._listener = Listener(edge, listening, guarding(base, observer, downstream))
+        self._listener = Listener(edge, listening, guarding(base, observer, downstream), tls)
 
     @property
     def address(self) -> str:

@@ -129,7 +129,10 @@ UPSTREAMS = {
     "holds Idempotency-Key, in which the key goes upstream; write upstream_key: drop instead": [
         ("headers: {remove: [Idempotency-Key]}", "5:17: routes.0.upstream.headers.remove"),
     ],
-    ("there is no such setting; known here: forwarded, headers, keep_alive, max_connections, timeout, tls, url"): [
+    (
+        "there is no such setting; known here: forwarded, headers, keep_alive, max_connections, "
+        "refuse_private_addresses, timeout, tls, url"
+    ): [
         ("htp: x", "5:7: routes.0.upstream.htp"),
     ],
 }
@@ -175,3 +178,10 @@ _NONE_MORE = "has no effect: there are {} calls at once in all; lower it, or rem
 )
 def test_a_cap_without_effect_is_told(tmp_path: Path, calls: str, place: str, told: str) -> None:
     assert said(tmp_path, f"{ROUTE}    calls: {calls}\n") == [f"{place}: {told}"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.1.2.3", "[::ffff:169.254.169.254]"])
+def test_a_route_that_refuses_its_own_address_is_told(tmp_path: Path, host: str) -> None:
+    (told,) = said(tmp_path, of_upstream("refuse_private_addresses: true", f"http://{host}"))
+    assert told.startswith("5:7: routes.0.upstream.refuse_private_addresses: refuses the address of url itself (")
+    assert said(tmp_path, of_upstream("refuse_private_addresses: true", "http://api.example.com")) == []

@@ -14,6 +14,7 @@ SETTINGS = {
     "must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080": [
         ("listen: localhost", "1:1: listen"),
         ("listen: 8080", "1:1: listen"),
+        ("listen: {address: localhost}", "1:10: listen.address"),
         ("listen: '[::g]:1'", "1:1: listen"),
     ],
     "has a port above 65535; choose one from 1 to 65535, or 0 for any": [
@@ -21,6 +22,9 @@ SETTINGS = {
     ],
     "has brackets around something that is not an IPv6 address; write it as [::1]:8080": [
         ("listen: '[1.2.3.4]:1'", "1:1: listen"),
+    ],
+    "is required; add it": [
+        ("listen: {tls: {certificate: file:///dev/null}}", "1:10: listen.tls.key"),
     ],
     "there is no such setting; did you mean listen?": [
         ("listn: x", "1:1: listn"),

@@ -22,7 +22,7 @@ from gateway.protocol.terms import OnStoreDown, OnUnknown, Terms
 from tests.config.reading import ROUTE, file, loaded, policy_of
 
 EXAMPLE = """
-listen: 0.0.0.0:8080
+listen: {{address: 0.0.0.0:8080, tls: {{certificate: file://{folder}/certificate, key: file://{folder}/key}}}}
 admin:
   listen: 127.0.0.1:8081
   tokens:
@@ -58,6 +58,7 @@ routes:
       tls: {{ca: file://{folder}/ca, certificate: file://{folder}/certificate, key: file://{folder}/key}}
       headers: {{set: {{Stripe-Version: "2026-09-30"}}, remove: [X-Internal]}}
       forwarded: false
+      refuse_private_addresses: true
     policy:
       key: {{header: Stripe-Key, required: true}}
       retention: {{key: 60d}}
@@ -99,6 +100,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
             tls=Tls(f"{tmp_path}/ca", f"{tmp_path}/certificate", f"{tmp_path}/key"),
             set_headers=((b"Stripe-Version", b"2026-09-30"),),
             remove_headers=frozenset({b"x-internal"}),
+            refuse_private_addresses=True,
         ),
         policy=Policy(
             namespace="https://api.stripe.com",
@@ -136,6 +138,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
     )
     assert loaded(tmp_path, example) == Configuration(
         listen=Address("0.0.0.0", 8080),
+        listen_tls=Tls(None, f"{tmp_path}/certificate", f"{tmp_path}/key"),
         admin_listen=Address("127.0.0.1", 8081),
         admin_tokens=(
             AdminToken("on-call", Role.SETTLE, b"a-token-of-whoever-is-on-call"),
@@ -171,6 +174,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
     namespace = "http://u"
     assert loaded(tmp_path, ROUTE) == Configuration(
         listen=Address("127.0.0.1", 8080),
+        listen_tls=None,
         admin_listen=Address("127.0.0.1", 8081),
         admin_tokens=(),
         downstream=Downstream(),

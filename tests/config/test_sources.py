@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gateway.config.configuration import StoreChoice
 from gateway.config.load import load, store_choice, store_of
+from gateway.policies.routing import Tls
 from tests.config.reading import ROUTE, file, loaded, said
 
 PREFIX = "IDEMPOTENCY_GATEWAY_"
@@ -147,3 +148,22 @@ def test_a_command_that_needs_only_a_store_reads_only_a_store(tmp_path: Path) ->
     assert store_of(None, {}) == StoreChoice()
     assert store_of(None, _env(STORE="memory:")) == StoreChoice("memory", "")
     assert store_of(file(tmp_path, f"store: 'memory:'\n{ROUTE}"), {}) == StoreChoice("memory", "")
+
+
+TLS = "listen: {address: 127.0.0.1:1, tls: {certificate: file:///dev/null, key: file:///dev/zero}}\n"
+
+
+def test_an_address_from_nearer_by_never_takes_the_listeners_tls_away(tmp_path: Path) -> None:
+    for options, environ in (
+        ({"listen": "127.0.0.1:2"}, {}),
+        ({}, {"IDEMPOTENCY_GATEWAY_LISTEN": "127.0.0.1:2"}),
+    ):
+        found = loaded(tmp_path, TLS + ROUTE, options, environ)
+        assert (found.listen.port, found.listen_tls) == (2, Tls(None, "/dev/null", "/dev/zero"))
+
+
+def test_tls_from_nearer_by_leaves_the_address_as_it_was(tmp_path: Path) -> None:
+    files = {"CERTIFICATE": "file:///dev/null", "KEY": "file:///dev/zero"}
+    environ = {f"IDEMPOTENCY_GATEWAY_LISTEN__TLS__{name}": value for name, value in files.items()}
+    found = loaded(tmp_path, f"listen: 127.0.0.1:3\n{ROUTE}", {}, environ)
+    assert (found.listen.port, found.listen_tls) == (3, Tls(None, "/dev/null", "/dev/zero"))

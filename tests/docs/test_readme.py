@@ -51,6 +51,17 @@ def test_every_piece_of_a_configuration_is_good_beside_a_route(tmp_path: Path) -
         assert check(tmp_path / "piece.yaml", {}) == ()
 
 
+def test_the_listener_with_tls_is_good_where_its_files_are(tmp_path: Path) -> None:
+    shown = block("tls", "listen.yaml")
+    for name in re.findall(r"file:///etc/ssl/([\w.]+)", shown):
+        (tmp_path / name).touch()
+    file = tmp_path / "tls.yaml"
+    file.write_text(
+        shown.replace("file:///etc/ssl", f"file://{tmp_path}") + "routes: [{name: a, upstream: {url: 'https://u'}}]"
+    )
+    assert check(file, {}) == ()
+
+
 def test_every_command_is_one_that_a_test_runs() -> None:
     """A new command in the README needs a test below; the two set-up lines are run by ``.ci/run`` in a fresh clone."""
     commands = [line for line in shell_lines() if not line.startswith("python3.11")]
