@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 
 from gateway.proxying.faults import malformed
-from gateway.proxying.http1 import MAX_HEAD
+from gateway.proxying.http1 import MAX_HEAD, SAYS_THE_LENGTH
 
 _MAX_SIZE_LINE = 1024
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*")
 
 
 class Chunks:
@@ -91,9 +91,18 @@ class Chunks:
         self._trailing += len(line) + 2
         if not line:
             self.complete = True
-        elif not _TRAILER.fullmatch(line):
-            raise malformed("a trailer is no header field")
+        else:
+            _judge_trailer(line)
         return position + len(line) + 2
+
+
+def _judge_trailer(line: bytes) -> None:
+    """A trailer is dropped, but not one that says where the answer ends: another reader would believe it."""
+    match = _TRAILER.fullmatch(line)
+    if match is None:
+        raise malformed("a trailer is no header field")
+    if match[1].lower() in SAYS_THE_LENGTH:
+        raise malformed(f"a trailer is {match[1].decode('ascii')}, which says where an answer ends")
 
 
 _Step = Callable[[Chunks, bytes, int, bytearray], int | None]

@@ -27,7 +27,8 @@ _VERSIONS = {b"HTTP/1.1 ": True, b"HTTP/1.0 ": False}
 
 # The hop alone says where a request ends and whom it is for.
 _OWN_FIELDS = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_SAYS_THE_END = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+SAYS_THE_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
+_SAYS_THE_END = SAYS_THE_LENGTH | {b"connection"}
 _ASKS_FOR_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -154,6 +155,8 @@ def _frame(status: int, headers: Headers, *, modern: bool, bodiless: bool) -> He
             options.extend(token.strip() for token in value.lower().split(b","))
     _refuse_ambiguity(lengths, codings, modern=modern)
     persists = b"close" not in options and (modern or b"keep-alive" in options)
+    if status == 204 and (codings or lengths not in ([], [b"0"])):
+        persists = False  # It has no body and speaks of one (RFC 9110, section 15.3.5): what follows may be that.
     if bodiless or status < 200 or status in (204, 304):
         return Head(status, headers, Framing.LENGTH, 0, persists)
     if codings:

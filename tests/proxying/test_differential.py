@@ -23,7 +23,7 @@ class Read:
     body: bytes
 
 
-def _by_the_hop(method: str, pieces: list[bytes]) -> Read | None:
+def by_the_hop(method: str, pieces: list[bytes]) -> Read | None:
     reading = Reading(method)
     try:
         for piece in pieces:
@@ -47,7 +47,7 @@ def _as_h11_writes(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return (name, value.lower()) if name == b"transfer-encoding" else (name, value)
 
 
-def _by_h11(method: str, data: bytes) -> Read:
+def by_h11(method: str, data: bytes) -> Read:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     connection.send(h11.Request(method=method, target="/", headers=[("Host", "upstream")]))
     connection.send(h11.EndOfMessage())
@@ -87,6 +87,27 @@ _FRAMINGS = st.sampled_from(
         b"Transfer-Encoding: gzip, chunked\r\n",
         b"Transfer-Encoding: identity\r\n",
         b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: -5\r\n",
+        b"Content-Length: 0x5\r\n",
+        b"Content-Length: 5_0\r\n",
+        b"Content-Length: 5 5\r\n",
+        b"Content-Length: 5;\r\n",
+        b"Content-Length: 5.0\r\n",
+        b"Content-Length: \xef\xbc\x95\r\n",
+        b"Content-Length: 5\n",
+        b"Content-Length: 5\r\n 6\r\n",
+        b"Content-Length:\r\n 5\r\n",
+        b"Content-Length : 5\r\n",
+        b"X: 1\r\n Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\n",
+        b"Transfer-Encoding:\r\n chunked\r\n",
+        b"Transfer-Encoding: chunked, chunked\r\n",
+        b"Transfer-Encoding: chunked;q=1\r\n",
+        b'Transfer-Encoding: "chunked"\r\n',
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Transfer-Encoding : chunked\r\n",
     ]
 )
 _BODIES = st.sampled_from(
@@ -139,7 +160,7 @@ def _mutated(draw: st.DrawFn) -> bytes:
 def test_what_the_hop_takes_as_whole_h11_reads_as_the_same_answer(method: str, data: bytes, cuts: list[int]) -> None:
     edges = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
     pieces = [data[start:end] for start, end in pairwise(edges)]
-    ours = _by_the_hop(method, pieces)
+    ours = by_the_hop(method, pieces)
     event("taken" if ours else "refused")
     if ours is not None:
-        assert ours == _by_h11(method, data)
+        assert ours == by_h11(method, data)

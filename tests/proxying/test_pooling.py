@@ -201,3 +201,16 @@ def test_two_routes_with_equal_targets_share_no_connection(run: Run) -> None:
             assert len(upstream.lines) == 2
 
     run(conversation())
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_an_answer_without_a_body_that_speaks_of_one_ends_its_connection(run: Run, field: bytes) -> None:
+    async def conversation() -> None:
+        late = b"HTTP/1.1 204 No Content\r\n" + field + b"\r\n\r\n"
+        async with serving(replies(late, OTHER), replies(OK)) as upstream, hopping() as hop:
+            target = upstream.target()
+            assert await (await hop.send(target, asking())).whole(10) == b""
+            assert await (await hop.send(target, asking())).whole(10) == b"ok"
+            assert len(upstream.lines) == 2
+
+    run(conversation())
