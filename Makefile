@@ -2,9 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: check install lint types imports test load clients
+.PHONY: check install lint types imports test load clients page
 
-check: install lint types imports test load clients
+check: install lint types imports test load clients page
 
 install:
 	$(PYTHON) -m venv --without-pip .venv
@@ -30,3 +30,6 @@ load:
 clients:
 	npm ci --silent --ignore-scripts --prefix tests/clients
 	$(BIN)/python -m pytest tests/clients
+
+page:
+	$(BIN)/python -m pytest tests/page

@@ -19,6 +19,7 @@ from gateway.admin.guarding import guarded
 from gateway.admin.health import Exposition, Readiness, health
 from gateway.admin.listing import Outcomes, reading
 from gateway.admin.outermost import Outermost
+from gateway.admin.pages import pages
 from gateway.admin.problems import Problem, Refused
 from gateway.admin.signing_in import signing_in
 from gateway.config.configuration import Role
@@ -63,6 +64,7 @@ def admin_app(
     app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))
     app.include_router(signing_in(door, observer))
     app.include_router(docs(app, readers))
+    app.include_router(pages(desk, figures.outcomes, door, observer))
     document = describe(app)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI's documentation extends it
     _refuse(app, observer, problem_base)

@@ -67,7 +67,7 @@ def deciding(desk: Desk, route: type[APIRoute]) -> APIRouter:
         every copy is gone."""
         outcome = await desk.forget(shapes.record_id(id), word.fence, who.name, word.note)
         if not isinstance(outcome, Erased):
-            raise Refused(_refusal(outcome))
+            raise Refused(refusal_of(outcome))
         if not outcome.copies_gone:
             response.status_code = 202
             response.headers["Retry-After"] = "5"
@@ -78,11 +78,12 @@ def deciding(desk: Desk, route: type[APIRoute]) -> APIRouter:
 
 def _decided(text: str, state: State, outcome: Outcome) -> DecidedDocument:
     if not isinstance(outcome, Held):
-        raise Refused(_refusal(outcome))
+        raise Refused(refusal_of(outcome))
     return DecidedDocument(id=text, state=state, fence=outcome.fence, replay_until=outcome.replay_until)
 
 
-def _refusal(outcome: Outcome) -> Problem:
+def refusal_of(outcome: Outcome) -> Problem:
+    """Why nothing was done."""
     match outcome:
         case Absent():
             return problems.no_record()

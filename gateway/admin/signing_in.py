@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway.admin.auth import Door
 from gateway.admin.problems import Problem, Refused
+from gateway.admin.rendering import refusal
 from gateway.admin.sessions import COOKIE, LASTS
 from gateway.ports import Observer
 from gateway.protocol import observations as seen
@@ -30,6 +31,8 @@ def signing_in(door: Door, observer: Observer) -> APIRouter:
         found = door.sign_in(request, shown[0] if len(shown) == 1 else "")
         if isinstance(found, Problem):
             observer.observe(seen.OperatorVerb("sign-in", found.name, "", ""))
+            if "text/html" in request.headers.get("accept", ""):
+                return refusal(found, request, None)
             raise Refused(found)
         name, ticket = found
         observer.observe(seen.OperatorVerb("sign-in", "done", name, ""))
