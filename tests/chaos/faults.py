@@ -165,11 +165,11 @@ def upstream_gone(lane: Lane) -> None:
 # The way from one gateway to one server.
 
 
-def _link(kind: str, begin: Callable[[Lane, FaultProxy, str], None]) -> Callable[[Lane], None]:
-    """A fault of one pair, of either kind of server in turn."""
+def _link(server: str, kind: str, begin: Callable[[Lane, FaultProxy, str], None]) -> Callable[[Lane], None]:
+    """A fault between one gateway and a server."""
 
     def on_the_way(lane: Lane) -> None:
-        number, server = lane.gateway(), lane.chance.choice([POSTGRES, REDIS])
+        number = lane.gateway()
         harm = Harm.STORE if server == POSTGRES else Harm.FRONT
         proxy = lane.site.links[number, server]
         with lane.site.fault(f"{server} link {kind}", harm, frozenset({number})):
@@ -207,6 +207,15 @@ def _forgetful(lane: Lane, proxy: FaultProxy, server: str) -> None:
     proxy.drops_reply_to, proxy.drops_again = (done if server == POSTGRES else PREFIX), True
 
 
+_ON_THE_WAY = {
+    "cut": _cut,
+    "black hole, to the server": _deaf,
+    "black hole, from the server": _mute,
+    "slow": _slow,
+    "closed after some bytes": _short,
+    "replies dropped": _forgetful,
+}
+
 DECKS: dict[str, Sequence[Callable[[Lane], None]]] = {
     "gateways": (killed, killed, killed, hiccup, held, rolled),
     "servers": (
@@ -220,13 +229,5 @@ DECKS: dict[str, Sequence[Callable[[Lane], None]]] = {
         postgres_held,
         upstream_gone,
     ),
-    "links": (
-        _link("cut", _cut),
-        _link("black hole, to the server", _deaf),
-        _link("black hole, from the server", _mute),
-        _link("slow", _slow),
-        _link("closed after some bytes", _short),
-        _link("replies dropped", _forgetful),
-        _link("replies dropped", _forgetful),
-    ),
+    "links": tuple(_link(server, kind, begin) for server in (POSTGRES, REDIS) for kind, begin in _ON_THE_WAY.items()),
 }

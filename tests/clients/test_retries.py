@@ -48,7 +48,7 @@ def told(served: Served) -> Counter[str]:
         if line.startswith(CALLS):
             outcome = line.partition('outcome="')[2].partition('"')[0]
             counts[outcome] += int(float(line.rpartition(" ")[2]))
-    return counts
+    return +counts
 
 
 def test_an_answer_that_was_lost_on_its_way_is_got_by_the_retry(
