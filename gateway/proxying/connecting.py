@@ -11,17 +11,18 @@ import ssl
 from gateway.errors import NotSent
 from gateway.policies.addresses import private
 from gateway.policies.routing import Target
+from gateway.proxying.spares import Spares
 
 _Address = tuple[int, int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
-async def connect(target: Target, context: ssl.SSLContext | None, line: asyncio.Protocol) -> None:
+async def connect(target: Target, context: ssl.SSLContext | None, line: asyncio.Protocol, spares: Spares) -> None:
     """Connects ``line`` within the target's ``connect`` time. Raises ``NotSent``: ``dns``, ``refused``, ``connect``,
     ``tls``, ``private-address`` or ``connect-timeout``."""
     seconds = target.timeouts.connect.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            sock = await _dial(target, _allowed(target, await _resolve(target)), seconds)
+            sock = await _dial(target, _allowed(target, await _resolve(target)), seconds, spares)
             await _open(target, sock, context, line)
     except TimeoutError:
         raise NotSent(
@@ -55,14 +56,14 @@ def _allowed(target: Target, addresses: list[_Address]) -> list[_Address]:
     return public
 
 
-async def _dial(target: Target, addresses: list[_Address], seconds: float) -> socket.socket:
+async def _dial(target: Target, addresses: list[_Address], seconds: float, spares: Spares) -> socket.socket:
     # Each address has its share of the time, so that a silent first one leaves some for the second.
     share = seconds / max(len(addresses), 1)
     last: OSError = OSError("the name has no address")
     for address in addresses:
         try:
             async with asyncio.timeout(share):
-                return await _tcp(address)
+                return await _tcp(address, spares)
         except OSError as fault:
             last = fault
     if isinstance(last, TimeoutError):
@@ -77,9 +78,9 @@ async def _dial(target: Target, addresses: list[_Address], seconds: float) -> so
     ) from last
 
 
-async def _tcp(address: _Address) -> socket.socket:
+async def _tcp(address: _Address, spares: Spares) -> socket.socket:
     family, proto, name = address
-    sock = socket.socket(family, socket.SOCK_STREAM, proto)
+    sock = spares.open(lambda: socket.socket(family, socket.SOCK_STREAM, proto))
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, name)

@@ -14,6 +14,7 @@ from gateway.ports import Clock, Outgoing
 from gateway.proxying.answer import HopAnswer
 from gateway.proxying.bodies import compose, write_rest
 from gateway.proxying.pool import Pool
+from gateway.proxying.spares import Spares
 
 
 class Hop:
@@ -26,12 +27,13 @@ class Hop:
     def __init__(self, clock: Clock = time) -> None:
         self._clock = clock
         self._pools: dict[int, Pool] = {}
+        self._spares = Spares()
 
     def open(self, target: Target) -> Pool:
         """Makes a route ready, its TLS files read; ``ConfigInvalid`` where they cannot be used. For the start."""
         pool = self._pools.get(id(target))
         if pool is None:
-            pool = self._pools[id(target)] = Pool(target, self._clock)
+            pool = self._pools[id(target)] = Pool(target, self._clock, self._spares)
         return pool
 
     async def send(
@@ -62,6 +64,7 @@ class Hop:
         """Closes idle connections; those in use end with their calls."""
         for pool in self._pools.values():
             pool.close()
+        self._spares.close()
 
     def _open_late(self, target: Target) -> Pool:
         try:

@@ -13,6 +13,7 @@ from gateway.policies.routing import Target
 from gateway.ports import Clock
 from gateway.proxying.connecting import connect
 from gateway.proxying.connection import Connection
+from gateway.proxying.spares import Spares
 from gateway.proxying.tls import client_context
 
 
@@ -22,12 +23,13 @@ class Pool:
     Raises ``ConfigInvalid`` where the target's TLS files cannot be used.
     """
 
-    def __init__(self, target: Target, clock: Clock) -> None:
+    def __init__(self, target: Target, clock: Clock, spares: Spares) -> None:
         self.target = target
         self.authority = target.authority.encode("ascii")
         self.only_call = target.keep_alive.total_seconds() <= 0
         self.idle_time = target.timeouts.idle.total_seconds()
         self._clock = clock
+        self._spares = spares
         self._keep_alive = target.keep_alive.total_seconds()
         self._context: ssl.SSLContext | None = client_context(target.tls) if target.scheme == "https" else None
         self._idle: deque[Connection] = deque()
@@ -90,7 +92,7 @@ class Pool:
     async def _connect(self) -> Connection:
         connection = Connection(self)
         try:
-            await connect(self.target, self._context, connection)
+            await connect(self.target, self._context, connection, self._spares)
         except BaseException:
             connection.drop()
             raise
