@@ -58,15 +58,20 @@ class Face:
 class Plan:
     """What a route decides for every request, worked out once."""
 
-    __slots__ = ("forwarding", "meaningful", "places", "route")
+    __slots__ = ("_scope", "forwarding", "meaningful", "places", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.forwarding = Forwarding(route)
         self.places = RoutePlaces(route.calls)
         policy = route.policy
+        self._scope = frozenset(name.encode() for name in policy.recipe.scope)
         names = {*policy.recipe.scope, *policy.recipe.headers, policy.key.header, policy.upstream_key.header}
         self.meaningful = frozenset(name.lower().encode() for name in {*names, "idempotency-key"})
+
+    def caller(self, headers: Headers) -> int:
+        """Who calls, as the scope tells callers apart: a hash under a secret of this process, and no credential."""
+        return hash(tuple(sorted([field for field in headers if field[0] in self._scope])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +182,14 @@ class Edge:
         return await self._guarded(visit, plan, key, body)
 
     async def _guarded(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
-        errand = self._errand(visit, plan, key, body)
-        caller = errand.claim.identity.scope
+        caller = plan.caller(visit.head.headers)
         if shortage := self._places.shortage(plan.places, caller):
             return await self._shed(visit, plan, shortage)
         with self._places.taken(plan.places, caller):
-            return await self._exchange(visit, plan, errand)
+            return await self._exchange(visit, plan, key, body)
 
-    async def _exchange(self, visit: Visit, plan: Plan, errand: Errand) -> None:
-        exchange = self._exchanges.begin(errand)
+    async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
+        exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
         try:
             # Only where an answer would be kept, or a call waits, does it matter now whether somebody is there.
             terms = plan.route.policy.terms
@@ -222,7 +226,7 @@ class Edge:
         return Errand(call, claim, route, request)
 
     async def _unguarded(self, visit: Visit, plan: Plan, body: Body | None = None) -> None:
-        caller = self._digester.scope(visit.head.headers, plan.route.policy.recipe)
+        caller = plan.caller(visit.head.headers)
         if shortage := self._places.shortage(plan.places, caller):
             await self._shed(visit, plan, shortage, close=body is None and visit.head.declared_length != 0)
             return

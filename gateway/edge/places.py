@@ -1,7 +1,8 @@
 """How many calls are in flight: in all, on a route, and for each caller of a route.
 
-A call has its place from before its claim until it is answered. Callers are told apart by the digest of their scope, so
-that no credential is kept. Refuses to know why a call takes long.
+A call has its place from before its claim until it is answered. Callers are told apart by a number, so that no
+credential is kept; on every call it is made, so it is not the digest that a record has. Refuses to know why a call
+takes long.
 """
 
 from collections.abc import Generator
@@ -13,11 +14,11 @@ from gateway.policies.downstream import CallLimits
 
 @dataclass(slots=True)
 class RoutePlaces:
-    """One route's part: ``taken`` calls, ``callers`` by digest, none of them with no call."""
+    """One route's part: ``taken`` calls, ``callers`` by number, none of them with no call."""
 
     limits: CallLimits
     taken: int = 0
-    callers: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    callers: dict[int, int] = field(default_factory=dict[int, int])
 
 
 class Places:
@@ -29,7 +30,7 @@ class Places:
         self._most = most
         self._taken = 0
 
-    def shortage(self, route: RoutePlaces, caller: bytes | None = None) -> str | None:
+    def shortage(self, route: RoutePlaces, caller: int | None = None) -> str | None:
         """What there is no place in: ``calls``, ``route``, or ``caller`` where one is named; ``None``: there is one."""
         if self._taken >= self._most:
             return "calls"
@@ -40,7 +41,7 @@ class Places:
         return None
 
     @contextmanager
-    def taken(self, route: RoutePlaces, caller: bytes) -> Generator[None]:
+    def taken(self, route: RoutePlaces, caller: int) -> Generator[None]:
         """A place, once ``shortage`` has found none missing."""
         self._taken += 1
         route.taken += 1

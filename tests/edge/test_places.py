@@ -72,6 +72,19 @@ def test_one_caller_does_not_take_the_places_of_others(at_edge: Begin) -> None:
     assert stage.post("c", b"{}", ("Authorization", "A")).told == "201 executed"
 
 
+def test_the_order_of_its_fields_makes_no_second_caller_of_one(at_edge: Begin) -> None:
+    stage = at_edge("calls: {per_caller: 1}")
+    fields = (("Authorization", "A"), ("X-Api-Key", "k"))
+    gate = threading.Event()
+    stage.upstream.then(Play(answer(201), gate=gate, then="keep"))
+    under_way = stage.pool.submit(stage.post, "a", b"{}", *fields)
+    stage.upstream.wait_for(1)
+    assert stage.post("b", b"{}", *reversed(fields), ("X-Other", "1")).told == "429 rejected too-many-calls"
+    assert stage.post("c", b"{}", *fields[:1]).told == "201 executed"
+    gate.set()
+    assert under_way.result(20).told == "201 executed"
+
+
 def test_callers_who_left_take_no_place(at_edge: Begin) -> None:
     stage = at_edge("downstream: {max_calls: 1}")
     stage.upstream.then(Play(then="hang"))
