@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from gateway.policies.reconciling import Question, Told, Untold
 from gateway.policies.routing import Target
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.headers import Headers
@@ -280,6 +281,20 @@ class Upstream(Protocol):
         dispatch_by: float | None = None,
         on_dispatch: Callable[[], None] | None = None,
     ) -> Answer: ...
+
+    async def close(self) -> None: ...
+
+
+class Inquirer(Protocol):
+    """Asks an upstream what came of a call. It may be repeated: it only asks.
+
+    A1. Whatever goes wrong is ``Untold``; an answer is ``Told`` only when it came whole, and is no longer than
+        ``limit`` bytes.
+    A2. It goes to the URL of the question alone: no redirect, no proxy, and no credential from elsewhere.
+    A3. ``target`` is whose TLS settings count. A question's ``timeout`` bounds all of it.
+    """
+
+    async def ask(self, target: Target, question: Question, limit: int) -> Told | Untold: ...
 
     async def close(self) -> None: ...
 

@@ -42,6 +42,13 @@ class Served:
         self.process.send_signal(number)
         return self.process.wait(TIMEOUT)
 
+    def kill(self) -> None:
+        """Ends it at once, whatever it does."""
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
     def logged(self) -> list[dict[str, object]]:
         """The lines since the first, when the process has ended."""
         assert self.process.stderr is not None
@@ -78,10 +85,7 @@ def serving(
     try:
         yield served
     finally:
-        served.process.kill()
-        served.process.wait(TIMEOUT)
-        assert served.process.stderr is not None
-        served.process.stderr.close()
+        served.kill()
 
 
 def anywhere(upstream_port: int) -> tuple[str, ...]:

@@ -53,6 +53,11 @@ BREAKS = {
         "import redis",
         "redis-py lives in stores.redis",
     ),
+    "httpx2 outside its room": (
+        "runner/reconciling.py",
+        "import httpx2",
+        "httpx2 lives in proxying and cli",
+    ),
     "a framework at the edge": (
         "edge/app.py",
         "import fastapi",

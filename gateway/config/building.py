@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from gateway.config.configuration import AdminToken, Configuration, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
+from gateway.config.reconcile_building import build_reconcile
 from gateway.config.settings import (
     DownstreamSettings,
     ListenTlsSettings,
@@ -18,9 +19,10 @@ from gateway.config.shapes import Shape
 from gateway.config.urls import BaseUrl
 from gateway.policies.downstream import CallLimits, Downstream, Patience
 from gateway.policies.policy import KeyRule, KeySource, Policy, UpstreamKey
+from gateway.policies.reconciling import Reconcile
 from gateway.policies.routing import Match, Route, RouteTable, Target, Timeouts, Tls
 from gateway.protocol.model import Recipe, Retention
-from gateway.protocol.terms import UNKNOWN_WITH_RETRY, OnUnknown, Terms
+from gateway.protocol.terms import UNKNOWN_WHERE_ASKED, OnUnknown, Terms
 
 AnyShape = TypeVar("AnyShape", bound=Shape)
 
@@ -99,7 +101,7 @@ def build_route(settings: Settings, route: RouteSettings) -> Route:
             ambiguous_paths=match.ambiguous_paths == "pass",
         ),
         target=target,
-        policy=build_policy(policy, target.origin),
+        policy=build_policy(policy, target),
         calls=CallLimits(route.calls.max, route.calls.per_caller),
     )
 
@@ -142,7 +144,7 @@ def _timeouts(timeout: TimeoutSettings) -> Timeouts:
     return Timeouts(min(timeout.connect, response), response, timeout.total, timeout.idle)
 
 
-def build_policy(policy: PolicySettings, upstream_origin: str) -> Policy:
+def build_policy(policy: PolicySettings, target: Target) -> Policy:
     """A policy of the core."""
     terms = Terms(
         not_executed=frozenset(policy.not_executed_statuses),
@@ -159,13 +161,14 @@ def build_policy(policy: PolicySettings, upstream_origin: str) -> Policy:
     )
     return Policy(
         methods=frozenset(policy.methods),
-        namespace=policy.namespace or upstream_origin,
+        namespace=policy.namespace or target.origin,
         key=_key(policy.key),
         on_change=policy.scope.on_change,
         recipe=recipe,
         wait_timeout=policy.wait_timeout,
         terms=terms,
         upstream_retention=policy.upstream_retention,
+        reconcile=_reconcile(policy, target),
         retention=_retention(policy),
         keep_body=policy.keep.body == "always",
         drop_headers=frozenset(name.lower().encode() for name in policy.keep.drop_headers),
@@ -178,10 +181,19 @@ def build_policy(policy: PolicySettings, upstream_origin: str) -> Policy:
 
 
 def _unknown_statuses(policy: PolicySettings) -> frozenset[int]:
-    """Who sends again is in doubt about more: an upstream that recognises the key tells by its next answer."""
-    if policy.on_unknown is OnUnknown.RETRY and "unknown_statuses" not in policy.model_fields_set:
-        return UNKNOWN_WITH_RETRY - frozenset(policy.not_executed_statuses)
+    """Who can learn the truth is in doubt about more: by the next answer to the same key, or by asking."""
+    if (
+        policy.on_unknown in (OnUnknown.RETRY, OnUnknown.RECONCILE)
+        and "unknown_statuses" not in policy.model_fields_set
+    ):
+        return UNKNOWN_WHERE_ASKED - frozenset(policy.not_executed_statuses)
     return frozenset(policy.unknown_statuses)
+
+
+def _reconcile(policy: PolicySettings, target: Target) -> Reconcile | None:
+    if policy.on_unknown is not OnUnknown.RECONCILE or policy.reconcile is None:
+        return None
+    return build_reconcile(policy.reconcile, target.timeouts.total)
 
 
 def _key(key: Key) -> KeyRule:

@@ -12,7 +12,7 @@ from gateway.config.documents import Place, Tree
 from gateway.config.plain import not_plain
 from gateway.config.settings import AdminSettings, Settings
 from gateway.config.sources import Sources, read
-from gateway.config.unavailable import unavailable, without_unavailable
+from gateway.config.unavailable import unavailable
 from gateway.config.units import Address, parse_address
 from gateway.config.validate import complaints
 from gateway.config.wording import told
@@ -41,8 +41,7 @@ def check(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the configuration (draft 2020-12)."""
-    described = without_unavailable(Settings.model_json_schema())
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
 
 def store_choice(urls: list[str]) -> StoreChoice:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gateway.config.reconcile_settings import ReconcileSettings
 from gateway.config.shapes import (
     Duration,
     Flag,
@@ -111,13 +112,18 @@ class PolicySettings(Shape):
     wait_timeout: Duration = default("30s", "How long wait waits before it answers 409.")
     on_unknown: OnUnknown = default(OnUnknown.HOLD, "What a later call of an unknown key meets.")
     unknown_statuses: list[Status] = made(
-        list, "Upstream statuses that leave the outcome unknown; unset with on_unknown: retry: 500, 502, 503 and 504."
+        list,
+        "Upstream statuses that leave the outcome unknown; unset with on_unknown: retry or reconcile: 500, 502, 503 and"
+        " 504.",
     )
     not_executed_statuses: list[Status] = made(
         lambda: sorted(NOT_EXECUTED), "Upstream statuses that prove that nothing was executed."
     )
     upstream_retention: Duration | None = default(
         None, "With on_unknown: retry, required: how long the upstream itself remembers a key, from the first sending."
+    )
+    reconcile: ReconcileSettings | None = default(
+        None, "With on_unknown: reconcile, required: what the upstream is asked, and what its answers mean."
     )
     retention: RetentionSettings = made(RetentionSettings, "How long things are remembered.")
     keep: Keep = made(Keep, "What of an answer is kept.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.config.policy_rules import NOT_TO_BE_SET, written
+from gateway.config.findings import NOT_TO_BE_SET, written
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.settings import MatchSettings, RouteSettings, TlsSettings, UpstreamSettings
 from gateway.policies.addresses import private
@@ -52,6 +52,7 @@ def upstream_complaints(upstream: UpstreamSettings, policy: PolicySettings, read
     if "timeout" in readable:
         yield from _timeouts(upstream)
         yield from _remembered(upstream, policy)
+        yield from _quiet(upstream, policy)
     if "tls" in readable:
         yield from _tls(upstream.tls, plain="url" in readable and upstream.url.scheme == "http")
     if "url" in readable and upstream.refuse_private_addresses and _at_private(upstream.url.host):
@@ -90,6 +91,15 @@ def _remembered(upstream: UpstreamSettings, policy: PolicySettings) -> Complaint
     if remembered is not None and policy.on_unknown is OnUnknown.RETRY and remembered <= total:
         told = f"has a call last longer than upstream_retention ({remembered.total_seconds():g}s), so that none is"
         yield ("timeout", "total"), f"{told} ever sent again; shorten it, or write on_unknown: hold"
+
+
+def _quiet(upstream: UpstreamSettings, policy: PolicySettings) -> Complaints:
+    """What is still on its way cannot be found yet, and must not count as never executed."""
+    total, given = upstream.timeout.total, policy.reconcile
+    quiet = given.quiet_period if given is not None and policy.on_unknown is OnUnknown.RECONCILE else None
+    if quiet is not None and quiet < total:
+        told = f"has a call last longer than reconcile.quiet_period ({quiet.total_seconds():g}s), so that one under way"
+        yield ("timeout", "total"), f"{told} could be released; lengthen that"
 
 
 def _tls(tls: TlsSettings, *, plain: bool) -> Complaints:

@@ -82,7 +82,8 @@ def also_written(other: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     return extend
 
 
-def _parse_pointer(value: object) -> str:
+def parse_pointer(value: object) -> str:
+    """A JSON Pointer (RFC 6901)."""
     if not isinstance(value, str):
         raise ValueError("must be a JSON Pointer, such as /id")
     try:
@@ -127,7 +128,7 @@ SqliteFile = Annotated[str, BeforeValidator(parse_sqlite_file), _text(".", "./id
 
 HeaderName = Annotated[str, BeforeValidator(parse_header_name), _text(HEADER_NAME, "Idempotency-Key")]
 Method = Annotated[str, BeforeValidator(parse_method), _text(METHOD, "POST")]
-Pointer = Annotated[str, BeforeValidator(_parse_pointer), _text("^(/.*)?$", "/id")]
+Pointer = Annotated[str, BeforeValidator(parse_pointer), _text("^(/.*)?$", "/id")]
 
 SecretKey = Annotated[
     bytes, BeforeValidator(parse_secret_key), _text("^.{16,}$|^file:///.", "file:///run/secrets/digest-key")

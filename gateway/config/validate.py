@@ -11,10 +11,13 @@ from datetime import timedelta
 
 from gateway.config.building import build_route, merged_policy
 from gateway.config.documents import Place
-from gateway.config.policy_rules import Finding, findings, written
+from gateway.config.findings import Finding, written
+from gateway.config.policy_rules import findings
+from gateway.config.policy_settings import PolicySettings
 from gateway.config.route_rules import match_complaints, shadowed, upstream_complaints
 from gateway.config.settings import AdminTokenSettings, Settings
 from gateway.config.units import Address
+from gateway.protocol.terms import OnUnknown
 
 Complaints = Iterator[tuple[Place, str]]
 
@@ -132,11 +135,23 @@ class _Judge:
             if self._readable((*place, "upstream")):
                 for path, sentence in upstream_complaints(route.upstream, policy, self._readable_parts(index)):
                     yield (*place, "upstream", *path), sentence
+            if self._readable(("encryption",), ("store",)) and not {"on_unknown", "reconcile"} & unread:
+                yield from self._unsealed(index, policy)
             if self._readable((*place, "match")) and "methods" not in unread:
                 for path, sentence in match_complaints(route, policy):
                     yield (*place, *path), sentence
         yield from self._hidden()
         yield from self._spaces()
+
+    def _unsealed(self, index: int, policy: PolicySettings) -> Complaints:
+        """Values of requests are kept to ask with, and never in the clear."""
+        settings = self._settings
+        if policy.on_unknown is not OnUnknown.RECONCILE or settings.encryption.keys or settings.store.memory:
+            return
+        told = "needs encryption.keys, because values of the request are kept to ask with; add encryption:"
+        own = written(settings.routes[index].policy, ("on_unknown",))
+        place: Place = ("routes", index, "policy", "on_unknown") if own else ("policy", "on_unknown")
+        yield place, f"{told} {{keys: [file:///run/secrets/record-key]}}"
 
     def _readable_parts(self, index: int) -> frozenset[str]:
         place: Place = ("routes", index)

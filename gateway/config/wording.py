@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.documents import Place
 from gateway.config.settings import Settings
-from gateway.config.unavailable import NOT_YET
 
 
 def told(fault: ValidationError) -> Iterator[tuple[Place, str]]:
@@ -33,15 +32,14 @@ def _sentence(place: Place, error: ErrorDetails) -> str:
         case "list_type":
             return "must be a list, such as [a, b]"
         case "enum" | "literal_error":
-            return f"must be {_choices(place, str(error.get('ctx', {}).get('expected', '')))}"
+            return f"must be {_choices(str(error.get('ctx', {}).get('expected', '')))}"
         case _:
             return error["msg"].removeprefix("Value error, ")
 
 
-def _choices(place: Place, expected: str) -> str:
-    """The choices that this version has, as they are written; pydantic gives them as ``'a', 'b' or 'c'``."""
-    refused = {value for pattern, values, _ in NOT_YET if pattern[-1] == place[-1] for value in values}
-    *most, last = [choice for choice in re.findall(r"\w+", expected.replace(" or ", ", ")) if choice not in refused]
+def _choices(expected: str) -> str:
+    """The choices as they are written; pydantic gives them as ``'a', 'b' or 'c'``."""
+    *most, last = re.findall(r"\w+", expected.replace(" or ", ", "))
     return f"{', '.join(most)} or {last}" if most else last.lower()
 
 

@@ -25,6 +25,7 @@ from gateway.policies.downstream import Downstream
 from gateway.policies.policy import KeySource
 from gateway.policies.published import PATH
 from gateway.policies.routing import Route, RouteTable
+from gateway.policies.templates import Gap
 from gateway.ports import Answer, Content, Observer, Outgoing, Upstream
 from gateway.protocol import observations as seen
 from gateway.protocol import problems
@@ -206,7 +207,7 @@ class Edge:
         head, route = visit.head, plan.route
         target = route.upstream_target(head.target).encode("ascii")
         facts = RequestFacts(head.method.encode(), target, head.headers, body)
-        claim = claim_for(route, self._digester, facts, key, os.urandom(16))
+        claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
         told = upstream_key(route.policy, self._digester, key)
         request = Outgoing(
             method=head.method,
@@ -224,6 +225,15 @@ class Edge:
             _date() if terms.on_unknown is OnUnknown.FAIL else (),
         )
         return Errand(call, claim, route, request)
+
+    def _left(self, route: Route, facts: RequestFacts, key: str | None) -> bytes | None:
+        """What the call leaves to be asked about; one that cannot be is guarded all the same, and counted."""
+        reconcile = route.policy.reconcile
+        left = None if reconcile is None else reconcile.leave(facts, key)
+        if isinstance(left, Gap):
+            self._observer.observe(seen.NotAskable(route.name, str(left.slot)))
+            return None
+        return left
 
     async def _unguarded(self, visit: Visit, plan: Plan, body: Body | None = None) -> None:
         caller = plan.caller(visit.head.headers)

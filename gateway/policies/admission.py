@@ -62,8 +62,16 @@ def _ruled(policy: Policy, name: str, found: str | KeyFault | None) -> str | Pro
     return found
 
 
-def claim_for(route: Route, digester: Digester, facts: RequestFacts, key: str | None, owner: bytes) -> Claim:
-    """The claim of one call. ``key`` is ``None`` where the fingerprint stands for it."""
+def claim_for(
+    route: Route,
+    digester: Digester,
+    facts: RequestFacts,
+    key: str | None,
+    owner: bytes,
+    left: bytes | None = None,
+) -> Claim:
+    """The claim of one call. ``key`` is ``None`` where the fingerprint stands for it; ``left``: what it leaves to be
+    asked with (``Reconcile.leave``)."""
     policy = route.policy
     identity = digester.identity(facts, policy.recipe)
     scope = identity.scope if policy.on_change is OnChange.SEPARATE else None
@@ -78,6 +86,7 @@ def claim_for(route: Route, digester: Digester, facts: RequestFacts, key: str | 
         takeover=_takeover(route),
         route=route.name,
         key_id=None if scope is None else digester.record_id(policy.namespace, text, None),
+        values=left,
     )
 
 

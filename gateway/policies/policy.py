@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from gateway.policies.reconciling import Reconcile
 from gateway.protocol.key import KeyForm
 from gateway.protocol.model import Recipe, Retention
 from gateway.protocol.terms import Terms
@@ -71,6 +72,7 @@ class Policy:
     wait_timeout: timedelta = timedelta(seconds=30)
     terms: Terms = field(default_factory=Terms)
     upstream_retention: timedelta | None = None
+    reconcile: Reconcile | None = None
     retention: Retention = field(default_factory=_default_retention)
     keep_body: bool = True
     drop_headers: frozenset[bytes] = frozenset()

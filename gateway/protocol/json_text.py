@@ -5,6 +5,8 @@ machine's is not, because nobody computes with it here.
 """
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -44,3 +46,44 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> str:
     raise ValueError(f"holds {name}, which is not JSON")
+
+
+# Reads one value and tells where it ends.
+_READER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def piece_at(text: str, tokens: Sequence[str]) -> str:
+    """The value that a pointer's ``tokens`` lead to, as it is written in ``text``, which ``read_json`` has read before.
+
+    ``LookupError`` where they lead nowhere.
+    """
+    at = _after_space(text, 0)
+    for token in tokens:
+        at = _inside(text, at, token)
+    return text[at : _READER.raw_decode(text, at)[1]]
+
+
+def _inside(text: str, at: int, token: str) -> int:
+    """Where the member or element ``token`` of the value at ``at`` begins."""
+    if text[at] not in "{[":
+        raise LookupError("the pointer leads nowhere")
+    named, number = text[at] == "{", 0
+    at = _after_space(text, at + 1)
+    while text[at] not in "}]":
+        name = str(number)
+        if named:
+            name, at = _READER.raw_decode(text, at)
+            at = _after_space(text, _after_space(text, at) + 1)
+        if name == token:
+            return at
+        at = _after_space(text, _READER.raw_decode(text, at)[1])
+        if text[at] == ",":
+            at = _after_space(text, at + 1)
+        number += 1
+    raise LookupError("the pointer leads nowhere")
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at

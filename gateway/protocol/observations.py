@@ -71,6 +71,33 @@ class PolicyChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class NotAskable:
+    """A call whose outcome nobody could ask about: ``place`` of its route's templates it does not fill."""
+
+    route: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inquired:
+    """The upstream was asked about an unknown call. ``result``: ``found``, ``not-found``, or why it learned nothing."""
+
+    route: str
+    result: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """A reconciler decided an unknown call: ``verdict`` is ``settled`` or ``released``; ``note`` names the rule."""
+
+    route: str
+    verdict: str
+    note: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFault:
     """The store did not answer, or a record did not open."""
 
@@ -168,6 +195,9 @@ Observation = (
     | SettlementSlow
     | NotSent
     | PolicyChoice
+    | NotAskable
+    | Inquired
+    | Reconciled
     | StoreFault
     | GrantTakenBack
     | Shed

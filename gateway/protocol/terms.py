@@ -29,8 +29,9 @@ class OnStoreDown(StrEnum):
 
 NOT_EXECUTED = frozenset({307, 308, 401, 421, 425, 429})
 
-# Unless an operator says otherwise, with ``retry``: an upstream that failed may have acted before it did.
-UNKNOWN_WITH_RETRY = frozenset({500, 502, 503, 504})
+# Unless an operator says otherwise, with ``retry`` and ``reconcile``, which can learn the truth: an upstream that
+# failed may have acted before it did.
+UNKNOWN_WHERE_ASKED = frozenset({500, 502, 503, 504})
 
 # A second attempt that hears one of these proves nothing about the first one.
 _SAYS_NOTHING_OF_THE_FIRST = frozenset({409, 425, 429})

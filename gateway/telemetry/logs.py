@@ -22,6 +22,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.SettlementSlow: ("settlement-slow", logging.WARNING),
     seen.NotSent: ("not-sent", logging.WARNING),
     seen.PolicyChoice: ("policy-choice", logging.INFO),
+    seen.Inquired: ("inquired", logging.DEBUG),
+    seen.Reconciled: ("reconciled", logging.INFO),
     seen.StoreFault: ("store-fault", logging.ERROR),
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
     seen.InternalFault: ("internal-fault", logging.ERROR),
@@ -32,6 +34,10 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.OperatorVerb: ("operator-verb", logging.WARNING),
     seen.Swept: ("swept", logging.DEBUG),
 }
+
+
+# What is counted and not logged: it happens on every call.
+_COUNTED = seen.Answered | seen.Waiting | seen.NotAskable | seen.FrontAsked | seen.Shed | seen.TooSlow
 
 
 def configure(form: str | None, level: str) -> None:
@@ -73,7 +79,7 @@ class Logs:
 
     def observe(self, observation: Observation) -> None:
         """A line for what is worth one."""
-        if isinstance(observation, seen.Answered | seen.Waiting | seen.FrontAsked | seen.Shed | seen.TooSlow):
+        if isinstance(observation, _COUNTED):
             return
         name, level = EVENTS[type(observation)]
         if isinstance(observation, seen.InternalFault):

@@ -39,6 +39,9 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.SettlementSlow: Metric("settlements_slow", "Callers answered before the outcome was written.", ("route",)),
     seen.NotSent: Metric("not_sent", "Calls of which nothing was sent.", ("route", "reason")),
     seen.PolicyChoice: Metric("policy_choices", "Sendings that an operator's policy chose.", ("route", "choice")),
+    seen.NotAskable: Metric("not_askable", "Calls that cannot be asked about, by what is missing.", ("route", "place")),
+    seen.Inquired: Metric("inquiries", "Questions to an upstream about unknown calls.", ("route", "result")),
+    seen.Reconciled: Metric("reconciled", "Unknown calls that a reconciler decided.", ("route", "verdict")),
     seen.StoreFault: Metric("store_faults", "Store operations without a usable answer.", ("operation",)),
     seen.GrantTakenBack: Metric("grants_taken_back", "Grants heard of too late, given back unused.", ("route",)),
     seen.Shed: Metric(

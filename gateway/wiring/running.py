@@ -1,7 +1,7 @@
 """A gateway out of a configuration: started, running, and its orderly end.
 
 With one worker, callers are served in this very process; with several, each in a process of its own (``crew``), and
-this one keeps the operator's listener, the sweeps, and what all of them counted.
+this one keeps the operator's listener, the sweeps, the reconciler, and what all of them counted.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from gateway.protocol.fingerprint import Digester
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.redis.store import RedisStore
 from gateway.telemetry.metrics import CONTENT_TYPE, Counts, outcomes, summed
+from gateway.wiring.asking import Asking
 from gateway.wiring.crew import Crew
 from gateway.wiring.descriptors import affordable
 from gateway.wiring.serving import (
@@ -79,7 +80,9 @@ class Running:
         working = None if self._crew is None else self._crew.working
         self._readiness = Readiness(probes_of(configuration.store, self._store), working)
         self._admin_listener = Listener(self._operators(store.digester), operating, operators_protocol(configuration))
+        self._asking = Asking(self._store, telemetry.observer, configuration.routes)
         self._sweeping = asyncio.create_task(keep_sweeping(self._store, telemetry.observer))
+        self._asking.start()
 
     @classmethod
     async def start(cls, configuration: Configuration, *, accept_identity_change: bool = False) -> "Running":
@@ -127,6 +130,7 @@ class Running:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""
         self._readiness.draining = True
         await self.callers.stop(hurry)
+        await self._asking.stop()
         self._sweeping.cancel()
         await asyncio.wait([self._sweeping])
         await self._admin_listener.stop(1)

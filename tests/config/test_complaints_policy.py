@@ -70,7 +70,7 @@ SETTINGS = {
     "must be reject or wait": [
         ("on_conflict: no", "5:7: routes.0.policy.on_conflict"),
     ],
-    "must be hold, retry or fail": [
+    "must be hold, retry, reconcile or fail": [
         ("on_unknown: x", "5:7: routes.0.policy.on_unknown"),
     ],
     "must be refuse or pass": [

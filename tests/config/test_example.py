@@ -238,14 +238,6 @@ def test_every_setting_in_the_schema_has_a_reason_and_a_default_that_is_written_
                 _fits(shape["default"], shape, described, f"{name}.{setting}")
 
 
-def test_the_schema_leaves_out_what_this_version_refuses() -> None:
-    described = schema()
-    policy = described["$defs"]["PolicySettings"]["properties"]
-    assert "reconcile" not in policy
-    assert described["$defs"]["OnConflict"]["enum"] == ["reject", "wait"]
-    assert described["$defs"]["OnUnknown"]["enum"] == ["hold", "retry", "fail"]
-
-
 def _fits(value: Any, shape: dict[str, Any], whole: dict[str, Any], where: str) -> None:  # noqa: ANN401 - any YAML value
     """The part of JSON Schema that the configuration's schema uses."""
     if "$ref" in shape:

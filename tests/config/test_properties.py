@@ -23,7 +23,7 @@ def _names() -> list[str]:
     described = schema()
     parts = [described, *described["$defs"].values()]
     own = {name for part in parts for name in part.get("properties", {})}
-    return sorted(own | {step for pattern, _, _ in NOT_YET for step in pattern} - {"*"})
+    return sorted(own | {step for pattern, _ in NOT_YET for step in pattern} - {"*"})
 
 
 def _words() -> list[str]:

@@ -12,7 +12,7 @@ from random import Random
 from gateway.policies.policy import OnChange, Policy
 from gateway.policies.routing import Match, Route, Target, Timeouts
 from gateway.protocol.model import Retention
-from gateway.protocol.terms import UNKNOWN_WITH_RETRY, OnConflict, OnStoreDown, OnUnknown, Terms
+from gateway.protocol.terms import UNKNOWN_WHERE_ASKED, OnConflict, OnStoreDown, OnUnknown, Terms
 
 TIMES = Timeouts(
     connect=timedelta(seconds=1), response=timedelta(seconds=4), total=timedelta(seconds=8), idle=timedelta(seconds=3)
@@ -191,7 +191,7 @@ def _route(chance: Random, key: int, retention: Retention) -> Route:
     unknown = chance.choice((OnUnknown.HOLD, OnUnknown.HOLD, OnUnknown.RETRY, OnUnknown.RETRY, OnUnknown.FAIL))
     conflict = chance.choice((OnConflict.REJECT, OnConflict.WAIT))
     down = OnStoreDown.PASS if chance.random() < 0.1 else OnStoreDown.REFUSE
-    statuses = UNKNOWN_WITH_RETRY if unknown is OnUnknown.RETRY else frozenset[int]()
+    statuses = UNKNOWN_WHERE_ASKED if unknown is OnUnknown.RETRY else frozenset[int]()
     again = timedelta(seconds=chance.choice((45, 90, 900))) if unknown is OnUnknown.RETRY else None
     policy = Policy(
         namespace="simulated",

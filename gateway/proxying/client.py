@@ -1,0 +1,101 @@
+"""Questions to an upstream, over httpx2: ``ports.Inquirer`` (laws A1 to A3).
+
+For what may be repeated and is nobody's call: the guarded hop is ``hop``. It works on httpx2's transport, below the
+client that would follow redirects, take proxies and credentials from the environment, keep cookies, and log each URL
+with its query. Refuses to know what a question is about.
+"""
+
+import asyncio
+import ssl
+
+import httpx2
+
+from gateway.errors import ConfigInvalid
+from gateway.policies.reconciling import Question, Told, Untold
+from gateway.policies.routing import Target, Tls
+from gateway.protocol.headers import Header
+from gateway.proxying.tls import client_context
+
+# Identity, so that what is bounded on the wire is bounded in memory too.
+_OWN: tuple[Header, ...] = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", b"idempotency-gateway"),
+)
+
+_LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=1.0)
+
+# What became of a question, by the fault that it ended with; the first that matches.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "timeout"),
+    (httpx2.TimeoutException, "timeout"),
+    (httpx2.ConnectError, "unreachable"),
+    (httpx2.ProtocolError, "malformed"),
+    (httpx2.InvalidURL, "malformed"),
+    (httpx2.TransportError, "reset"),
+)
+_FAULTS = tuple(fault for fault, _ in _REASONS)
+
+
+class HttpInquirer:
+    """A transport for each TLS identity, and one for plain HTTP."""
+
+    def __init__(self) -> None:
+        self._transports: dict[Tls | None, httpx2.AsyncHTTPTransport] = {}
+
+    def open(self, target: Target, base: str) -> None:
+        """Makes ready what questions to ``base`` need, TLS files read; ``ConfigInvalid`` where they cannot be used."""
+        self._transport(target, base)
+
+    async def ask(self, target: Target, question: Question, limit: int) -> Told | Untold:
+        """One request, its answer read to the end."""
+        try:
+            async with asyncio.timeout(question.timeout.total_seconds()):
+                return await self._ask(self._transport(target, question.url), question, limit)
+        except _FAULTS as fault:
+            return Untold(next(reason for kind, reason in _REASONS if isinstance(fault, kind)))
+        except ConfigInvalid:
+            return Untold("tls")
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for transport in self._transports.values():
+            await transport.aclose()
+
+    def _transport(self, target: Target, url: str) -> httpx2.AsyncHTTPTransport:
+        tls = target.tls if url.startswith("https:") else None
+        found = self._transports.get(tls)
+        if found is None:
+            # Without TLS a context that trusts nobody will do, and no authorities are read.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls is None else client_context(tls)
+            found = httpx2.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS, retries=0)
+            self._transports[tls] = found
+        return found
+
+    async def _ask(self, transport: httpx2.AsyncHTTPTransport, question: Question, limit: int) -> Told | Untold:
+        given = {name.lower() for name, _ in question.headers}
+        own = [field for field in _OWN if field[0].lower() not in given]
+        seconds = question.timeout.total_seconds()
+        request = httpx2.Request(
+            question.method,
+            question.url,
+            headers=[*own, *question.headers],
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
+        )
+        response = await transport.handle_async_request(request)
+        try:
+            return await _told(response, limit)
+        finally:
+            await response.aclose()
+
+
+async def _told(response: httpx2.Response, limit: int) -> Told | Untold:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return Untold("encoded")
+    pieces, size = [], 0
+    async for piece in response.aiter_raw():
+        size += len(piece)
+        if size > limit:
+            return Untold("too-large")
+        pieces.append(piece)
+    return Told(response.status_code, tuple(response.headers.raw), b"".join(pieces))

@@ -1,0 +1,35 @@
+"""The part of a gateway that asks upstreams about unknown calls, where a route wants that. One a gateway, whatever the
+number of its workers; of several gateways on one store each has one.
+"""
+
+import random
+
+from gateway.policies.routing import RouteTable
+from gateway.ports import Observer
+from gateway.proxying.client import HttpInquirer
+from gateway.registry import Records
+from gateway.runner.reconciling import Reconciling
+
+# At shutdown, when every call has ended: how long a question to an upstream may take to be answered and acted on.
+LAST_INQUIRIES = 2.0
+
+
+class Asking:
+    """A reconciler and the client that it asks with."""
+
+    def __init__(self, records: Records, observer: Observer, routes: RouteTable) -> None:
+        self._inquirer = HttpInquirer()
+        for route in routes.routes:
+            if (reconcile := route.policy.reconcile) is not None:
+                self._inquirer.open(route.target, reconcile.asking.base or route.target.origin)
+        # Only spreads pauses.
+        self._reconciling = Reconciling(records, self._inquirer, observer, routes.routes, random.random)
+
+    def start(self) -> None:
+        """Asks from now on."""
+        self._reconciling.start()
+
+    async def stop(self) -> None:
+        """Takes no more, and ends what is under way."""
+        await self._reconciling.stop(LAST_INQUIRIES)
+        await self._inquirer.close()
