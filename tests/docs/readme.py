@@ -25,3 +25,10 @@ def shell_lines() -> list[str]:
     return [
         shlex.join(shlex.split(line, comments=True)) for text in shown for line in text.splitlines() if line.strip()
     ]
+
+
+def with_secrets(text: str, folder: Path) -> str:
+    """A configuration whose secrets are files in ``folder``: each holds ``Bearer`` and its own name."""
+    for name in set(re.findall(r"file:///run/secrets/([\w-]+)", text)):
+        (folder / name).write_text(f"Bearer {name}")
+    return text.replace("file:///run/secrets/", f"file://{folder}/")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.config.load import check, load
 from gateway.policies.downstream import Downstream
-from tests.docs.readme import README, block, blocks, shell_lines
+from tests.docs.readme import README, block, blocks, shell_lines, with_secrets
 from tests.measuring.commands import printed
 from tests.process import anywhere, run, serving
 from tests.protocol.diagram import mermaid
@@ -33,8 +33,8 @@ def test_every_configuration_is_good(tmp_path: Path) -> None:
     named = {name: text for kind, name, text in blocks() if kind == "config"}
     assert "payments.yaml" in named
     for name, text in named.items():
-        (tmp_path / name).write_text(text)
-        assert check(tmp_path / name, {}) == ()
+        (tmp_path / name).write_text(with_secrets(text, tmp_path))
+        assert check(tmp_path / name, {}) == (), name
 
 
 def test_the_limits_that_are_shown_are_the_defaults(tmp_path: Path) -> None:
