@@ -139,7 +139,7 @@ class Calling:
 @dataclass(frozen=True, slots=True)
 class Settling:
     """What happened is being written; the caller still waits for ``reply``, or for ``overtaken`` where there is one and
-    the record turns out to have moved on."""
+    the record has moved on, or may have."""
 
     reply: Reply
     overtaken: Reply | None = None
@@ -296,7 +296,8 @@ def settling(state: Settling, event: Event) -> Step:
         case SettlementWritten():
             return Done(), (replace(state.overtaken or state.reply, recorded=False),)
         case SettlementOverdue():
-            return Finishing(), (replace(state.reply, recorded=False),)
+            # Whether the record has moved on is not known either.
+            return Finishing(), (replace(state.overtaken or state.reply, recorded=False),)
         case Answered() | NothingSent() | CallLost() | ResponseOverdue() | CallerGone() | GraceOver():
             return state, ()
         case ClaimJudged() | MayHaveChanged() | WaitOver() | StoreDown() | RecordDamaged():

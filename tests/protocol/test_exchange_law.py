@@ -392,6 +392,17 @@ def test_nobody_hears_not_executed_of_a_record_that_has_moved_on(event: Event) -
     assert word(moved) == "reply unknown"
 
 
+@pytest.mark.parametrize("event", [NothingSent("dispatch-deadline"), replace(ANSWERED, status=429)])
+def test_nobody_hears_not_executed_of_a_record_that_may_have_moved_on_while_it_could_not_be_written(
+    event: Event,
+) -> None:
+    """A process that stood still for longer than its lease may have been overtaken by a second attempt."""
+    state, _ = step(Calling(CALL, grant()), event)
+    _, (late,) = step(state, SettlementOverdue())
+    assert isinstance(late, Reply)
+    assert (word(late), late.recorded) == ("reply unknown", False)
+
+
 def test_an_answer_that_is_not_kept_says_no_time_until_which_it_is_replayed() -> None:
     state, _ = step(Calling(CALL, grant()), replace(ANSWERED, body=None))
     _, (reply,) = step(state, SettlementWritten(Settled(NOW)))

@@ -28,6 +28,7 @@ class Fleet:
     """The gateways that live just now, and numbers for their calls."""
 
     around: Surroundings
+    chance: str
     lives: list[Life | None]
     calls: int = 0
 
@@ -38,8 +39,7 @@ class Fleet:
 
 async def client(who: script.Client, fleet: Fleet) -> None:
     """Calls until the answer is final."""
-    around = fleet.around
-    chance = Random(f"client {around.chance.random()} {who.number}")
+    chance = Random(f"client {fleet.chance} {who.number}")
     await asyncio.sleep(who.at)
     for _ in range(who.tries):
         reply = await _call(who, fleet, chance)
@@ -86,6 +86,7 @@ def _taken(who: script.Client, fleet: Fleet, life: Life) -> Call:
         key=who.key,
         caller=who.caller,
         payload=who.payload,
+        at=life.number,
         gateway=life.name,
         begun=around.loop.time(),
         identity=DIGESTER.identity(facts(who.caller, who.payload), policy.recipe),

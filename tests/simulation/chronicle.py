@@ -24,6 +24,7 @@ class Call:
     key: int
     caller: str
     payload: str
+    at: int
     gateway: str
     begun: float
     identity: Identity
@@ -92,12 +93,14 @@ class Chronicle:
     ruled: dict[RecordId, list[Ruled]] = field(default_factory=dict)
     slots: dict[RecordId, str] = field(default_factory=dict)
     # Whose claims are made by which owner token.
-    owners: dict[bytes, int] = field(default_factory=dict)
+    owners: dict[bytes, Call] = field(default_factory=dict)
+    # Called when one of the script's moments has come for a call.
+    moment: Callable[[str, Call], None] = field(default=lambda *_: None)
     # When the operator heard that an answer is gone, copies included.
     forgotten: list[tuple[float, RecordId]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    # Beginnings and ends of what may leave a grant to its lease: crashes, long pauses, a store that is out of reach.
-    hindrances: list[tuple[float, float]] = field(default_factory=list)
+    # Which gateway did nothing from when until when: crashes, pauses and ends of processes.
+    stops: list[tuple[int, float, float]] = field(default_factory=list)
     reached: Counter[str] = field(default_factory=Counter)
     exchange: Counter[tuple[str, str]] = field(default_factory=Counter)
     record: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -182,10 +182,11 @@ class Database:
     ) -> None:
         word = NAMES.get(type(answer), type(answer).__name__)
         self._chronicle.record[NAMES[type(before)], event] += 1
-        self._rule(
-            record_id,
-            Ruled(self._wire.loop.time(), event, word, before, after, owner, self._chronicle.owners.get(owner)),
-        )
+        call = self._chronicle.owners.get(owner)
+        number = None if call is None else call.number
+        self._rule(record_id, Ruled(self._wire.loop.time(), event, word, before, after, owner, number))
+        if call is not None and word in ("granted", "settled"):
+            self._chronicle.moment(word, call)
 
     def _rule(self, record_id: RecordId, ruled: Ruled) -> None:
         chronicle = self._chronicle

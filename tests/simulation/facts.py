@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from gateway.policies.policy import Policy
 from gateway.protocol.model import Identity, Record, RecordId, Released, StoredResponse
-from gateway.protocol.terms import OnUnknown
+from gateway.protocol.terms import OnStoreDown, OnUnknown
 from tests.simulation.chronicle import Call, Executed, Ruled, Sent
 from tests.simulation.history import Ended
 
@@ -53,7 +53,7 @@ class Facts:
 
     def may_follow(self, first: Sent, second: Sent) -> bool:
         """Whether a policy gave leave to send again, or the key had been forgotten by then."""
-        if _passed(first.call, second.call) or not self.is_remembered(first.call, first.at, second.at):
+        if self.passed(first.call, second.call) or not self.is_remembered(first.call, first.at, second.at):
             return True
         if self.proved_unexecuted(first, second.at):
             return True
@@ -62,6 +62,12 @@ class Facts:
             return False
         assert policy.upstream_retention is not None
         return second.at <= first.at + policy.upstream_retention.total_seconds()
+
+    def passed(self, *calls: Call) -> bool:
+        """Whether one of them was sent unguarded, by the operator's choice."""
+        return any(
+            "pass" in call.choices and self.policy(call).terms.on_store_down is OnStoreDown.PASS for call in calls
+        )
 
     def proved_unexecuted(self, sent: Sent, by: float) -> bool:
         """Whether a status that the policy takes as proof came back, to a first attempt."""
@@ -76,7 +82,7 @@ class Facts:
 
     def same_operation(self, first: Executed, second: Executed) -> bool:
         """Whether the key had to keep the second one from being executed."""
-        return not _passed(first.call, second.call) and self.is_remembered(first.call, first.at, second.at)
+        return not self.passed(first.call, second.call) and self.is_remembered(first.call, first.at, second.at)
 
     def behind(self, response: StoredResponse) -> Executed | None:
         """The execution that an answer tells of, if it is that answer."""
@@ -111,11 +117,6 @@ def whole(call: Call) -> StoredResponse | None:
     """The answer that the call was given, where it is no stream."""
     reply = call.reply
     return reply.response if reply is not None and isinstance(reply.response, StoredResponse) else None
-
-
-def _passed(first: Call, second: Call) -> bool:
-    """Whether one of them was sent unguarded, by the operator's choice."""
-    return "pass" in first.choices or "pass" in second.choices
 
 
 def _identity(record: Record | None) -> Iterator[Identity]:

@@ -216,7 +216,7 @@ class Life:
         about = facts(call.caller, call.payload)
         claim = claim_for(route, DIGESTER, about, f"key-{call.key}", around.chance.randbytes(16))
         around.chronicle.slots[claim.id] = call.slot
-        around.chronicle.owners[claim.owner] = call.number
+        around.chronicle.owners[claim.owner] = call
         terms = route.policy.terms
         dated = ((b"Date", b"a date"),) if terms.on_unknown is OnUnknown.FAIL else ()
         asked = Asked(f"urn:idempotency-gateway:record:{claim.id}", terms, date=dated)

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from gateway.protocol.terms import OnUnknown
 from tests.simulation import actors, script
 from tests.simulation.actors import Fleet
-from tests.simulation.chronicle import Chronicle
+from tests.simulation.chronicle import Call, Chronicle
 from tests.simulation.database import Database
 from tests.simulation.front import Fronts
 from tests.simulation.gateway import Life, Surroundings
@@ -44,23 +44,26 @@ class _Stage:
 
     def __init__(self, plan: Script, *, telling: bool) -> None:
         self._plan = plan
-        chance = Random(f"world {plan.seed}")
-        self._loop = VirtualLoop(Random(f"schedule {plan.seed}"))
+        chance = Random(f"world {plan.chance}")
+        self._loop = VirtualLoop(Random(f"schedule {plan.chance}"))
         self._world = self._loop.place("world")
         self._loop.set_exception_handler(self._unhandled)
         self._chronicle = Chronicle(self._loop.time, telling)
-        wire = Wire(self._loop, self._world, Random(f"wire {plan.seed}"), self._chronicle)
+        wire = Wire(self._loop, self._world, Random(f"wire {plan.chance}"), self._chronicle)
         database = Database(wire, self._chronicle)
-        fronts = Fronts(wire, plan.gateways, Random(f"front {plan.seed}")) if plan.tiered else None
+        fronts = Fronts(wire, plan.gateways, Random(f"front {plan.chance}")) if plan.tiered else None
         moods = {(item.key, item.nth): item.kind for item in plan.items if isinstance(item, Mood)}
         api = Api(wire, self._chronicle, moods)
         for key, route in enumerate(plan.routes):
             if route.policy.terms.on_unknown is OnUnknown.RETRY and route.policy.upstream_retention is not None:
                 api.remembers[key] = route.policy.upstream_retention.total_seconds()
         self._around = Surroundings(self._loop, wire, chance, self._chronicle, database, fronts, api, plan.routes)
-        self._fleet = Fleet(self._around, [None] * plan.gateways)
+        self._fleet = Fleet(self._around, plan.chance, [None] * plan.gateways)
         self._names = [0] * plan.gateways
         self._ends = plan.lasts
+        # Stops that wait for their moment.
+        self._waiting: list[Crash | Pause] = []
+        self._chronicle.moment = self._moment
 
     def play(self) -> Ended:
         """From the first start to the last word."""
@@ -105,8 +108,6 @@ class _Stage:
             case Trouble():
                 self._around.wire.troubles.append(item)
                 self._until(item.until)
-                if item.where != "front":
-                    self._chronicle.hindrances.append((item.at, item.until))
             case FrontFault():
                 self._after(item.at, self._front, item)
             case Mood():
@@ -122,28 +123,36 @@ class _Stage:
 
     def _arm(self, item: Crash | Pause) -> None:
         life = self._fleet.lives[item.gateway]
-        if life is not None:
-            strike = self._crash if isinstance(item, Crash) else self._pause
-            life.place.stop_after(item.after, lambda: self._world.context.copy().run(strike, item, life))
+        if item.moment:
+            self._waiting.append(item)
+        elif life is not None:
+            life.place.stop_after(item.after, lambda: self._world.context.copy().run(self._strike, item, life))
 
-    def _crash(self, item: Any, life: Life) -> None:  # noqa: ANN401
-        if self._fleet.lives[item.gateway] is life:
+    def _moment(self, moment: str, call: Call) -> None:
+        life = self._fleet.lives[call.at]
+        due = [item for item in self._waiting if item.moment == moment]
+        if due and life is not None and life.name == call.gateway:
+            self._waiting.remove(due[0])
+            self._loop.call_soon(self._strike, due[0], life, context=self._world.context)
+
+    def _strike(self, item: Crash | Pause, life: Life) -> None:
+        if self._fleet.lives[life.number] is not life or life.place.paused:
+            return
+        if isinstance(item, Crash):
             self._chronicle.reached["crash"] += 1
-            self._hindered(item.down)
+            self._stopped(life, item.down)
             life.die()
-            self._fleet.lives[item.gateway] = None
-            self._after(item.down, self._start, item.gateway)
-
-    def _pause(self, item: Any, life: Life) -> None:  # noqa: ANN401
-        if self._fleet.lives[item.gateway] is life and not life.place.paused:
+            self._fleet.lives[life.number] = None
+            self._after(item.down, self._start, life.number)
+        else:
             self._chronicle.reached["pause"] += 1
-            self._hindered(item.seconds)
+            self._stopped(life, item.seconds)
             self._chronicle.tell(life.name, f"STANDS STILL for {item.seconds:.3f} s")
             self._loop.pause(life.place, item.seconds, self._world)
 
-    def _hindered(self, seconds: float) -> None:
+    def _stopped(self, life: Life, seconds: float) -> None:
         now = self._loop.time()
-        self._chronicle.hindrances.append((now, now + seconds))
+        self._chronicle.stops.append((life.number, now, now + seconds))
         self._until(now + seconds)
 
     def _drain(self, item: Drain) -> None:
@@ -154,7 +163,7 @@ class _Stage:
 
     def _drained(self, item: Drain, life: Life, begun: float) -> None:
         if self._fleet.lives[item.gateway] is life:
-            self._chronicle.hindrances.append((begun, self._loop.time()))
+            self._chronicle.stops.append((item.gateway, begun, self._loop.time()))
             life.die()
             self._fleet.lives[item.gateway] = None
             self._after(item.down, self._start, item.gateway)

@@ -4,19 +4,22 @@ These are the laws of keys and their records; ``hearing`` has those of what call
 gateway keeps them. Each gives one sentence for each breach.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from itertools import combinations, pairwise
 
-from gateway.protocol.model import Completed, InFlight, Origin, Record, RecordId, Released, StoredResponse, Unknown
-from gateway.protocol.terms import Meaning
+from gateway.protocol.model import Completed, InFlight, Origin, Record, RecordId, StoredResponse, Unknown
+from gateway.protocol.outcomes import Outcome
+from gateway.protocol.terms import Meaning, OnUnknown
 from tests.simulation import hearing
 from tests.simulation.chronicle import Call, Ruled, Sent
-from tests.simulation.facts import Facts
+from tests.simulation.facts import UNDER_WAY, Facts
 from tests.simulation.history import Ended
 
 # Seconds in which a call that nobody held up is answered.
 PATIENCE = 60.0
+# Seconds, at most, from a store's return until what it did not hear before is told to it again, and heard.
+ASKED_AGAIN = 10.0
 
 
 def breaches(ended: Ended) -> list[str]:
@@ -75,46 +78,61 @@ def i6_answered(facts: Facts) -> Iterator[str]:
 def i7_unknown_for_a_cause(facts: Facts) -> Iterator[str]:
     """Unknown only if a byte may have left, or somebody was kept from giving the grant back; such are counted."""
     for record_id, slot in facts.told.slots.items():
-        record = facts.database.current(record_id)
-        if isinstance(record, Unknown) and not _may_have_left(facts, slot, record):
-            facts.told.reached["false unknown"] += 1
-            if not _hindered(facts, slot, _granted_at(facts, record_id, record)):
-                yield f"{slot} is unknown ({record.reason}), though nothing was sent and nobody was hindered"
+        for record in _unknowns(facts, record_id):
+            if not _may_have_left(facts, slot, record):
+                facts.told.reached["false unknown"] += 1
+                if not _hindered(facts, record_id, record):
+                    yield f"{slot} is unknown ({record.reason}), though nothing was sent and nobody was hindered"
+
+
+def _unknowns(facts: Facts, record_id: RecordId) -> Collection[Unknown]:
+    """Every unknown that the key ever was, one a grant; a second attempt's has its cause in the first one's."""
+    seen = [record for ruled in facts.told.ruled.get(record_id, []) for record in (ruled.before, ruled.after)]
+    seen.append(facts.database.current(record_id))
+    return {record.owner: record for record in seen if isinstance(record, Unknown) and not record.taken_over}.values()
 
 
 def _may_have_left(facts: Facts, slot: str, record: Unknown) -> bool:
     since = record.first_sent_at - timedelta(seconds=1)
-    return any(facts.database.instant(sent.at) >= since for sent in facts.sent[slot])
+    until = record.since + timedelta(seconds=UNDER_WAY)
+    return any(since <= facts.database.instant(sent.at) <= until for sent in facts.sent[slot])
 
 
-def _granted_at(facts: Facts, record_id: RecordId, record: Unknown) -> float:
-    rulings = facts.told.ruled[record_id]
-    return next(ruled.at for ruled in rulings if ruled.word == "granted" and ruled.owner == record.owner)
+def _hindered(facts: Facts, record_id: RecordId, record: Unknown) -> bool:
+    """Whether something kept whoever had the key from giving it back within its lease."""
+    grant = next(each for each in facts.told.ruled[record_id] if each.word == "granted" and each.owner == record.owner)
+    (call,) = [call for call in facts.told.calls if call.number == grant.call]
+    over = grant.at + facts.lease
+    stopped = any(where == call.at and at <= over and until >= call.begun for where, at, until in facts.told.stops)
+    # A store that is there again in time is told: whoever has something to tell asks every few seconds. One whose
+    # record does not open is not asked twice.
+    silent = any(
+        each.at <= over and each.until > (call.begun if each.where == "damage" else over - ASKED_AGAIN)
+        for each in facts.troubles
+        if each.where != "front"
+    )
+    return stopped or silent or call.cut
 
 
-def _hindered(facts: Facts, slot: str, begun: float) -> bool:
-    """Whether something kept those who had the key from giving it back within its lease."""
-    held_up = any(until >= begun and at <= begun + facts.lease for at, until in facts.told.hindrances)
-    return held_up or any(call.cut for call in facts.told.calls if call.slot == slot)
-
-
-def i7_what_was_heard_is_kept(facts: Facts) -> Iterator[str]:
-    """A whole answer that says "executed", heard by a gateway that lived on, is in the record."""
+def i7_what_was_heard_is_written(facts: Facts) -> Iterator[str]:
+    """A whole answer that says "executed", heard by a gateway that lives on, is brought to the store."""
+    damaged = any(trouble.where == "damage" for trouble in facts.troubles)
     for heard in facts.told.heard:
         call = heard.call
         meaning = facts.policy(call).terms.meaning(heard.status, taken_over="retry" in call.choices)
-        if meaning is not Meaning.EXECUTED or not heard.whole or call.cut or "pass" in call.choices:
-            continue
-        record = facts.database.current(facts.records[call.slot])
-        if isinstance(record, Unknown | Released) and not _moved_on(facts, call, record):
-            yield f"call {call.number} was answered in full at {heard.at:.3f}, and {call.slot} is not complete"
+        owed = meaning is Meaning.EXECUTED and heard.whole and not call.cut and not facts.passed(call)
+        if owed and not damaged and not _final(facts, call) and not _written(facts, call):
+            yield f"call {call.number} was answered in full at {heard.at:.3f}, and {call.slot} never heard of it"
 
 
-def _moved_on(facts: Facts, call: Call, record: Unknown | Released) -> bool:
-    """Whether the record is another call's by now, or could not be written."""
-    own = [ruled for ruled in facts.rulings(call) if ruled.call == call.number and ruled.word == "granted"]
-    damaged = any(trouble.where == "damage" for trouble in facts.troubles)
-    return damaged or not own or all(ruled.owner != record.owner for ruled in own)
+def _final(facts: Facts, call: Call) -> bool:
+    """Whether the caller was told, once and for all, that nobody knows (``fail``)."""
+    failing = facts.policy(call).terms.on_unknown is OnUnknown.FAIL
+    return failing and call.reply is not None and call.reply.outcome is Outcome.UNKNOWN
+
+
+def _written(facts: Facts, call: Call) -> bool:
+    return any(ruled.call == call.number and ruled.event == "complete" for ruled in facts.rulings(call))
 
 
 def i8_completed(facts: Facts) -> Iterator[str]:
@@ -134,6 +152,10 @@ def _executed_for(facts: Facts, slot: str, ruled: Ruled, record: Completed) -> I
         done = facts.behind(answer)
         if done is None or done.call.slot != slot or done.at > ruled.at:
             yield f"{slot} is complete with an answer that was never given for it"
+        elif not done.effect and any(
+            call.number == ruled.call and "retry" in call.choices for call in facts.told.calls
+        ):
+            yield f"{slot} is complete with a second attempt's answer, which says nothing of the first"
 
 
 def i8_unsettled_is_kept(facts: Facts) -> Iterator[str]:
@@ -162,7 +184,7 @@ LAWS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     i6_settled,
     i6_answered,
     i7_unknown_for_a_cause,
-    i7_what_was_heard_is_kept,
+    i7_what_was_heard_is_written,
     i8_completed,
     i8_unsettled_is_kept,
 )

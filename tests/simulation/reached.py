@@ -94,7 +94,7 @@ class Reached:
         unreached = sorted(POSSIBLE - self.exchange.keys())
         untold = sorted(TABLE.keys() - self.record.keys())
         return [
-            f"{numbers}; {self.branches['false unknown']} of those unknown never left",
+            f"{numbers}; {self.branches['false unknown']} times unknown though nothing had left",
             f"exchange: {len(POSSIBLE & self.exchange.keys())} of {len(POSSIBLE)} pairs of state and event; not "
             + ", ".join(f"{state} {event}" for state, event in unreached),
             f"record: {len(TABLE.keys() & self.record.keys())} of {len(TABLE)} pairs of state and event; not "

@@ -38,22 +38,24 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A gateway dies ``after`` steps, and is started again."""
+    """A gateway dies ``after`` steps, and is started again. ``moment``: the one in whose call this happens next."""
 
     at: float
     gateway: int
     after: int
     down: float
+    moment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A gateway stands still ``after`` steps, and does not know it."""
+    """A gateway stands still ``after`` steps, and does not know it. ``moment``: as of a crash."""
 
     at: float
     gateway: int
     after: int
     seconds: float
+    moment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Trips to ``where`` go wrong from ``at`` to ``until``, of one gateway or all (``None``), each with a chance."""
+    """Trips to ``where`` go wrong from ``at`` to ``until``, of one gateway or all (``None``), each with a chance.
+
+    ``mixed``: each in its own way."""
 
     at: float
     until: float
@@ -109,7 +113,7 @@ Item = Client | Crash | Pause | Drain | Trouble | FrontFault | Mood | Forget
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One history. ``routes``: one a key."""
+    """One history. ``routes``: one a key. ``noise``: what else is chance (latencies, schedule) is drawn by it, too."""
 
     seed: int
     gateways: int
@@ -117,11 +121,20 @@ class Script:
     routes: tuple[Route, ...]
     items: tuple[Item, ...]
     lasts: float
+    noise: int = 0
+
+    @property
+    def chance(self) -> str:
+        """What all that is not in the script is drawn by."""
+        return f"{self.seed}/{self.noise}"
 
     def without(self, items: frozenset[int]) -> "Script":
         """The same with the items of these positions left out."""
         return replace(self, items=tuple(item for at, item in enumerate(self.items) if at not in items))
 
+
+# What happens far from a gateway and for it, before it can know: there a stop tells most.
+MOMENTS = ("granted", "sent", "executed", "settled")
 
 # How often each is drawn, in the order of what a plain day brings.
 MOODS = {
@@ -149,6 +162,8 @@ TROUBLES = {
     "authority": ("refused", "request lost", "reply lost", "reply lost", "late", "slow"),
     "front": ("refused", "request lost", "reply lost", "slow"),
 }
+# What a trip meets where each goes wrong in its own way: never well.
+MIXED = {where: tuple(kind for kind in kinds if kind != "slow") for where, kinds in TROUBLES.items()}
 
 
 def script(seed: int) -> Script:
@@ -164,19 +179,24 @@ def script(seed: int) -> Script:
     items += [Mood(key, nth, _mood(chance)) for key in range(keys) for nth in range(4)]
     when = _near(chance, calls, lasts)
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
-        items.append(Crash(when(), chance.randrange(gateways), chance.randint(1, 60), chance.uniform(0.5, 15)))
+        steps, moment = chance.randint(1, 60), _moment(chance)
+        items.append(Crash(when(), chance.randrange(gateways), steps, chance.uniform(0.5, 15), moment))
     for _ in range(chance.choice((0, 0, 1, 1))):
-        items.append(Pause(when(), chance.randrange(gateways), chance.randint(1, 60), _pause(chance)))
+        steps, moment = chance.randint(1, 60), _moment(chance)
+        items.append(Pause(when(), chance.randrange(gateways), steps, _pause(chance), moment))
     if chance.random() < 0.35:
         begun = chance.choice(calls) + chance.choice((chance.uniform(0, 0.1), chance.uniform(0, 4)))
         items.append(Drain(begun, chance.randrange(gateways), chance.choice((0.0, 0.5, 6.0)), chance.uniform(0.5, 5)))
-    items += [_trouble(chance, when(), gateways, "authority") for _ in range(chance.choice((0, 0, 1, 1, 2)))]
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        # Between claim and settlement, or anywhen.
+        begun = chance.choice(calls) + chance.uniform(0.005, 0.3) if chance.random() < 0.5 else when()
+        items.append(_trouble(chance, begun, gateways, "authority"))
     if chance.random() < 0.08:
         begun = when()
         items.append(Trouble(begun, begun + chance.uniform(1, 15), "damage", "damaged", None, 1.0))
     if tiered:
         items += [_trouble(chance, when(), gateways, "front") for _ in range(chance.choice((0, 0, 1, 2)))]
-        items += _front_faults(chance, when)
+        items += _front_faults(chance, keys, when)
     if chance.random() < 0.35:
         begun = when() + chance.uniform(0, 20)
         items.append(Forget(begun, chance.randrange(keys)))
@@ -225,6 +245,10 @@ def _near(chance: Random, calls: list[float], lasts: float) -> Callable[[], floa
     return when
 
 
+def _moment(chance: Random) -> str:
+    return chance.choice((*MOMENTS, "", "", ""))
+
+
 def _pause(chance: Random) -> float:
     # Short, over the dispatch deadline, over the lease.
     return chance.choice((chance.uniform(0.5, 5), chance.uniform(6, 12), chance.uniform(19, 40)))
@@ -233,18 +257,21 @@ def _pause(chance: Random) -> float:
 def _trouble(chance: Random, at: float, gateways: int, where: str) -> Trouble:
     lasts = chance.choice((chance.uniform(0.1, 2), chance.uniform(2, 12), chance.uniform(12, 30)))
     gateway = chance.choice((None, chance.randrange(gateways)))
-    kinds = TROUBLES[where]
-    return Trouble(at, at + lasts, where, chance.choice(kinds), gateway, chance.choice((0.5, 1.0)))
+    return Trouble(
+        at, at + lasts, where, chance.choice((*TROUBLES[where], "mixed")), gateway, chance.choice((0.5, 1.0))
+    )
 
 
-def _front_faults(chance: Random, when: Callable[[], float]) -> list[Item]:
+def _front_faults(chance: Random, keys: int, when: Callable[[], float]) -> list[Item]:
     faults: list[Item] = []
     match chance.choice(("none", "none", "flush", "restore", "split", "damage")):
         case "flush":
             faults.append(FrontFault(when(), "flush"))
         case "restore":
-            dumped = when()
-            faults += [FrontFault(dumped, "dump"), FrontFault(dumped + chance.uniform(1, 60), "restore")]
+            dumped, restored = when() + chance.uniform(0, 3), chance.uniform(1, 30)
+            faults += [FrontFault(dumped, "dump"), FrontFault(dumped + restored, "restore")]
+            # Somebody has an answer forgotten that is in the dump.
+            faults += [Forget(dumped + chance.uniform(0, restored), key) for key in range(keys)]
         case "split":
             begun = when()
             faults += [FrontFault(begun, "split"), FrontFault(begun + chance.uniform(1, 60), "heal")]

@@ -6,7 +6,7 @@ The hop keeps the laws of ``ports.Upstream``; that the real one does is for its 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from gateway.errors import NotSent, OutcomeUnknown
@@ -76,7 +76,8 @@ class Api:
         self.remembers: dict[int, float] = {}
         self._moods = moods
         self._asked: Counter[int] = Counter()
-        self._known: dict[tuple[str, str, str], tuple[float, Executed]] = {}
+        # By request: until when it is recognised, from when on it is answered, and what was done.
+        self._known: dict[tuple[str, str, str], tuple[float, float, Executed]] = {}
 
     def next_turn(self, call: Call) -> Turn:
         """How the next request with this key fares."""
@@ -89,13 +90,15 @@ class Api:
         now, remembered = self.wire.loop.time(), self.remembers.get(call.key)
         request = call.slot, call.caller, call.payload
         known = self._known.get(request) if remembered else None
-        if known and now < known[0]:
-            return known[1]
+        if known and known[1] <= now < known[0]:
+            return known[2]
+        if known and now < known[1]:
+            turn = replace(turn, executes=False, status=409)
         done = Executed(len(self.chronicle.executed), now, call, _answer(call, turn, len(self.chronicle.executed)))
         done.effect = turn.executes
         self.chronicle.executed.append(done)
         if remembered and turn.executes:
-            self._known[request] = (now + remembered, done)
+            self._known[request] = (now + remembered, now + turn.thinks, done)
         what = "EXECUTES" if turn.executes else "turns away"
         self.chronicle.tell("upstream", f"{what} call {call.number} ({call.slot}, payload {call.payload!r})")
         return done
@@ -136,6 +139,7 @@ class Hop:
             on_dispatch()
         api.chronicle.sent.append(Sent(loop.time(), call))
         api.chronicle.tell(call.gateway, f"FIRST BYTE of call {call.number} ({call.slot}, payload {call.payload!r})")
+        api.chronicle.moment("sent", call)
         answered: asyncio.Future[Executed] = loop.create_future()
         self._travel(call, plan, answered)
         done = await answered
@@ -155,6 +159,7 @@ class Hop:
 
         def arrived() -> None:
             done = api.receive(call, plan)
+            api.chronicle.moment("executed", call)
             if plan.ends != "silence":
                 api.wire.after(plan.thinks + api.wire.latency(), lambda: back(done))
 

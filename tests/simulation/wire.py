@@ -12,7 +12,7 @@ from typing import TypeVar
 from gateway.errors import GatewayError, StoreUnavailable
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.loop import Place, VirtualLoop
-from tests.simulation.script import Trouble
+from tests.simulation.script import MIXED, Trouble
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,8 @@ class Wire:
         now = self.loop.time()
         for each in self.troubles:
             if each.where == where and each.at <= now < each.until and each.gateway in (None, gateway):
-                return each.kind if self.chance.random() < each.chance else ""
+                kind = self.chance.choice(MIXED[where]) if each.kind == "mixed" else each.kind
+                return kind if self.chance.random() < each.chance else ""
         return ""
 
     async def trip(
