@@ -167,7 +167,20 @@ MUTANTS = (
     _mutant(
         "refused settlement taken as written",
         SIMULATION,
-        (_EXCHANGE, "replace(state.overtaken or state.reply, recorded=False)", "state.reply"),
+        (
+            _EXCHANGE,
+            "return Done(), (replace(state.overtaken or state.reply, recorded=False),)",
+            "return Done(), (state.reply,)",
+        ),
+    ),
+    _mutant(
+        "unwritten settlement taken as written",
+        SIMULATION,
+        (
+            _EXCHANGE,
+            "return Finishing(), (replace(state.overtaken or state.reply, recorded=False),)",
+            "return Finishing(), (replace(state.reply, recorded=False),)",
+        ),
     ),
     _mutant(
         "sent without a store, whatever the policy says",
@@ -192,7 +205,7 @@ MUTANTS = (
     _mutant(
         "dispatch deadline ignored",
         SIMULATION,
-        (_RUNNER, "        if elapsed >= margin:", "        if elapsed < 0:"),
+        (_RUNNER, "elapsed = self._ports.clock.monotonic() - self._begun", "elapsed = 0.0"),
         (_RUNNER, "dispatch_by=dispatch_by,", "dispatch_by=None,"),
     ),
     _mutant(

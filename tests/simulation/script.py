@@ -191,6 +191,7 @@ def script(seed: int) -> Script:
         # Between claim and settlement, or anywhen.
         begun = chance.choice(calls) + chance.uniform(0.005, 0.3) if chance.random() < 0.5 else when()
         items.append(_trouble(chance, begun, gateways, "authority"))
+    items += _overtaking(chance, routes, lasts)
     if chance.random() < 0.08:
         begun = when()
         items.append(Trouble(begun, begun + chance.uniform(1, 15), "damage", "damaged", None, 1.0))
@@ -247,6 +248,17 @@ def _near(chance: Random, calls: list[float], lasts: float) -> Callable[[], floa
 
 def _moment(chance: Random) -> str:
     return chance.choice((*MOMENTS, "", "", ""))
+
+
+def _overtaking(chance: Random, routes: tuple[Route, ...], lasts: float) -> list[Item]:
+    """Now and then: a call is granted and stands still for longer than its lease, and another one takes over."""
+    keys = [key for key, route in enumerate(routes) if route.policy.terms.on_unknown is OnUnknown.RETRY]
+    if not keys or chance.random() > 0.12:
+        return []
+    key, at, caller = chance.choice(keys), chance.uniform(0, lasts), chance.choice(("alice", "mallory"))
+    seconds = chance.uniform(22, 35)
+    first, second = (Client(at + later, key, caller, "a", 6, None, 20 + later) for later in (0, 19))
+    return [first, second, Pause(at - 0.001, 0, 1, seconds, "granted")]
 
 
 def _pause(chance: Random) -> float:
