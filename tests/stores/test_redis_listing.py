@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.errors import RecordUnreadable
-from gateway.protocol.dossier import Entry, Query, State
-from gateway.protocol.model import Complete, Granted, MarkUnknown, Release
+from gateway.protocol.dossier import Cursor, Entry, Query, State
+from gateway.protocol.model import Complete, Granted, MarkUnknown, RecordId, Release
 from gateway.stores.redis import layout, listing, scripts
 from gateway.stores.redis.layout import key_of
 from gateway.stores.redis.line import Reply, Word
@@ -108,6 +108,14 @@ def test_records_of_one_moment_are_listed_once_each_by_their_ids(bench: Bench, s
     listed = every_page(bench, Query(limit=7))
     assert {entry.created_at for entry in listed} == {newest}
     assert ids(listed) == sorted(ids(entries), reverse=True)
+
+
+@pytest.mark.parametrize(("place", "older"), [(b"", 0), (b"\xff" * 33, 1)], ids=["shortest", "longest"])
+def test_a_place_that_is_no_records_is_a_place_all_the_same(bench: Bench, place: bytes, older: int) -> None:
+    claim_many(bench, 1)
+    (entry,) = every_page(bench, Query())
+    query = Query(after=Cursor(entry.created_at, RecordId(place)))
+    assert len(every_page(bench, query)) == older
 
 
 def test_leases_that_are_over_are_listed_as_unknown_however_long_no_sweep_came(bench: Bench) -> None:

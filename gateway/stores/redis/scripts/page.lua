@@ -19,11 +19,11 @@ local found = {}
 
 -- Ids compare as bytes; Lua's own order is that of the server's language.
 local function less(one, other)
-  for at = 1, #one do
+  for at = 1, math.min(#one, #other) do
     local a, b = string.byte(one, at), string.byte(other, at)
     if a ~= b then return a < b end
   end
-  return false
+  return #one < #other
 end
 
 local function add(member, score)
