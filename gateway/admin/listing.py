@@ -5,7 +5,6 @@ many records have come since.
 """
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -78,7 +77,7 @@ def read(text: str) -> Cursor:
     try:
         data = base64.b64decode(text + "==", altchars=b"-_", validate=True)
         moment = _EPOCH + int.from_bytes(data[:8], "big") * _MICROSECOND
-    except (binascii.Error, OverflowError):
+    except (ValueError, OverflowError):
         fault = Fault(where="query.cursor", sentence="is none that this API gave; leave it out for the first page")
         raise Refused(problems.invalid([fault])) from None
     return Cursor(moment, RecordId(data[8:]))

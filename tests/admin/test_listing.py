@@ -154,6 +154,7 @@ def test_figures_are_counted_by_state_route_and_outcome(desk: Open) -> None:
         ("stat=unknown", "query.stat: is not known here; see /docs for what is."),
         ("key=", "query.key: must not be empty."),
         ("route=a/b", "query.route: does not have the form ^[A-Za-z0-9._-]{1,63}$."),
+        ("cursor=%C3%A9", "query.cursor: is none that this API gave; leave it out for the first page."),
         ("cursor=x", "query.cursor: is none that this API gave; leave it out for the first page."),
         ("cursor=" + "_" * 54, "query.cursor: is none that this API gave; leave it out for the first page."),
         ("created_after=yesterday", f"query.created_after: {INSTANT}."),
