@@ -41,7 +41,8 @@ from gateway.stores.tiered_registry import Authority, TieredRegistry
 # Hints turn away storms, and outlive a release that could not be told by no more than this.
 HINT_LIFETIME = timedelta(seconds=2)
 
-# Grants whose identity is remembered for the copy; one that is never settled makes room when so many came after it.
+# Grants whose identity is remembered for the copy; one that is never settled makes room when so many came after it. So
+# do claims that were not answered.
 MOST_GRANTS = 65_536
 
 
@@ -55,6 +56,18 @@ class _Grants:
         if len(self.known) >= MOST_GRANTS:
             del self.known[next(iter(self.known))]
         self.known[grant.id, grant.fence] = identity
+
+
+@dataclass(slots=True)
+class _Doubts:
+    """Owners of claims that the authority may have granted without its being heard, until it answers them."""
+
+    owners: dict[bytes, None]
+
+    def remember(self, owner: bytes) -> None:
+        if len(self.owners) >= MOST_GRANTS:
+            del self.owners[next(iter(self.owners))]
+        self.owners[owner] = None
 
 
 class _Watch:
@@ -88,6 +101,7 @@ class TieredStore(TieredRegistry):
         self._erasing = Erasing(authority, front, self._way.reached)
         self._erases_from = 0.0
         self._grants = _Grants({})
+        self._doubts = _Doubts({})
         self._watched: Counter[RecordId] = Counter()
         self._refilling: set[RecordId] = set()
 
@@ -96,7 +110,7 @@ class TieredStore(TieredRegistry):
         repeated = await self._repeated(claim)
         if repeated is not None:
             return repeated
-        verdict = await self._authority.claim(claim)
+        verdict = await self._decided(claim)
         match verdict:
             case Granted(grant=grant):
                 self._grants.remember(grant, claim.identity)
@@ -107,6 +121,16 @@ class TieredStore(TieredRegistry):
                 self._refill(claim.id)
             case _:
                 pass
+        return verdict
+
+    async def _decided(self, claim: Claim) -> Verdict:
+        try:
+            verdict = await self._authority.claim(claim)
+        except StoreUnavailable as fault:
+            if fault.unsure:
+                self._doubts.remember(claim.owner)
+            raise
+        self._doubts.owners.pop(claim.owner, None)
         return verdict
 
     async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
@@ -208,8 +232,12 @@ class TieredStore(TieredRegistry):
                 return None
 
     def _believed(self, hint: Hint, claim: Claim) -> bool:
-        """Whether the hint turns the claim away: another call with the same identity, and nobody has word of it."""
-        known = claim.id in self._watched or hint.owner == claim.owner
+        """Whether the hint turns the claim away: another call with the same identity, and nobody has word of it.
+
+        A claim that may have been granted unheard is for the authority alone: a hint may outlive its call, and whoever
+        believed it then would leave the grant behind.
+        """
+        known = claim.id in self._watched or hint.owner == claim.owner or claim.owner in self._doubts.owners
         return not known and stranger_to(claim, hint.identity) is None
 
     def _erase_again(self, is_back: bool) -> None:

@@ -12,6 +12,7 @@ from gateway.protocol import observations as seen
 from gateway.protocol.model import (
     Busy,
     CallerChanged,
+    Claim,
     Complete,
     Completed,
     Grant,
@@ -20,9 +21,12 @@ from gateway.protocol.model import (
     Mismatch,
     Release,
     Replay,
+    Settled,
     Settlement,
     Undecided,
+    Verdict,
 )
+from gateway.stores.memory import MemoryStore
 from gateway.stores.tiered import HINT_LIFETIME
 from tests.stores.backends import AuthorityBackend, Bench, MemoryBackend, SqliteBackend
 from tests.stores.contract import StoreContract
@@ -119,6 +123,43 @@ def test_a_hint_says_nothing_of_another_request(pair: Pair) -> None:
     pair.settle_down()
     pair.front.copies.update(stale)
     assert isinstance(pair.other.claim(claim("k", body=b"other")), Granted)
+
+
+class Unheard(MemoryStore):
+    """Does what it is asked; whether anybody hears of it is another matter."""
+
+    heard = True
+
+    async def claim(self, claim: Claim) -> Verdict:
+        verdict = await super().claim(claim)
+        if not self.heard:
+            raise StoreUnavailable("the store did not answer in time", unsure=True)
+        return verdict
+
+
+class UnheardBackend(MemoryBackend):
+    def __init__(self) -> None:
+        self.store: Unheard = Unheard()
+
+
+def test_a_claim_that_was_not_answered_finds_its_grant_behind_the_hint_of_another_call() -> None:
+    """That call has ended, its hint came late: who believed it would leave the grant behind, in flight for nobody."""
+    authority, front = UnheardBackend(), DictFront()
+    with Bench(TieredBackend(authority, front)) as bench:
+        first = bench.granted(claim("k"))
+        assert isinstance(bench.claim(claim("k")), Busy)
+        bench.run(asyncio.sleep(0))
+        hint = dict(front.copies)
+        bench.settle(first, Release())
+        bench.run(asyncio.sleep(0))
+        authority.store.heard, unanswered = False, claim("k")
+        with pytest.raises(StoreUnavailable):
+            bench.claim(unanswered)
+        authority.store.heard = True
+        front.copies.update(hint)
+        assert isinstance(bench.claim(claim("k")), Busy), "the hint is believed, or this test shows nothing"
+        taken_back = bench.granted(unanswered)
+        assert bench.settle(taken_back, Release()) == Settled()
 
 
 def test_a_hint_lives_no_longer_than_two_seconds(pair: Pair) -> None:
