@@ -75,7 +75,8 @@ class Store(Protocol):
         save that a purged key's fences begin anew (its owner tokens never come back).
     S7. ``forget`` is heard after the tombstone is durable, and by then the answer is erased. A copy elsewhere is gone
         too, or ``Forgotten.copies_gone`` is false, and it goes as soon as the front can be reached; asked again,
-        ``forget`` tells how that stands. ``by`` and ``note`` are for its history (``protocol.dossier.Event``).
+        ``forget`` tells how that stands. A front that only another gateway sees meanwhile hears of it with that one's
+        sweep. ``by`` and ``note`` are for its history (``protocol.dossier.Event``).
     """
 
     async def claim(self, claim: Claim) -> Verdict: ...
