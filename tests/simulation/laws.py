@@ -111,7 +111,8 @@ def _hindered(facts: Facts, record_id: RecordId, record: Unknown) -> bool:
         for each in facts.troubles
         if each.where != "front"
     )
-    return stopped or silent or call.cut
+    # The late grant of a call that was sent unguarded instead must not look unused: it was sent.
+    return stopped or silent or call.cut or facts.passed(call)
 
 
 def i7_what_was_heard_is_written(facts: Facts) -> Iterator[str]:
