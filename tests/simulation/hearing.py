@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from gateway.protocol.model import Origin, StoredResponse
 from gateway.protocol.outcomes import Outcome
 from gateway.protocol.terms import OnUnknown
-from tests.simulation.chronicle import Call
+from tests.simulation.chronicle import Call, Executed
 from tests.simulation.facts import Facts, whole
 
 _OF_ONES_OWN = (Outcome.IN_FLIGHT, Outcome.REPLAYED, Outcome.EXPIRED)
@@ -40,16 +40,17 @@ def _was_given(facts: Facts, call: Call, response: StoredResponse) -> Iterator[s
 
 def i2_one_answer(facts: Facts) -> Iterator[str]:
     """All who are told of one operation are told the same."""
-    told: dict[str, tuple[Call, StoredResponse]] = {}
+    told: dict[str, tuple[Call, Executed]] = {}
     for call in sorted(facts.told.calls, key=lambda call: call.replied):
         response = whole(call)
-        if response is None or call.reply is None or call.reply.outcome not in (Outcome.EXECUTED, Outcome.REPLAYED):
+        done = None if response is None else facts.behind(response)
+        if done is None or call.reply is None or call.reply.outcome not in (Outcome.EXECUTED, Outcome.REPLAYED):
             continue
-        earlier, before = told.get(call.slot, (call, response))
-        if before.body != response.body and facts.is_remembered(call, earlier.replied, call.replied):
+        earlier, before = told.get(call.slot, (call, done))
+        # Remembered from its execution on at least, however late it was told first.
+        if before is not done and facts.is_remembered(call, before.at, call.replied):
             yield f"calls {earlier.number} and {call.number} with {call.slot} heard different answers"
-        # Remembered from when it was told first.
-        told[call.slot] = (earlier, before) if before.body == response.body else (call, response)
+        told[call.slot] = call, done
 
 
 def i3_refused_calls_sent_nothing(facts: Facts) -> Iterator[str]:
