@@ -139,9 +139,10 @@ class InternalFault:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnded:
-    """A process that served callers is gone, with this exit code (negative: by a signal); another takes its place."""
+    """A process that served callers is gone, with this exit code (negative: by a signal), or could not be started
+    (``None``); another takes its place."""
 
-    code: int
+    code: int | None
     detail: str
 
 

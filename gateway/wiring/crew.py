@@ -24,6 +24,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # How long a scrape waits for a worker's counts; one that is too busy is shown by what it told last.
 PATIENCE = 1.0
 
+# Beyond the grace: how long a worker's last writes may take. One that has not ended by then is killed.
+LAST_WRITES = 10.0
+
 
 class Hand:
     """One worker, from its start to its end."""
@@ -86,6 +89,11 @@ class Hand:
         """``stop`` or ``hurry``."""
         self._lines.tell(word)
 
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
 
 class Crew:
     """As many workers as were asked for."""
@@ -93,6 +101,7 @@ class Crew:
     def __init__(self, configuration: Configuration, listening: socket.socket, observer: Observer) -> None:
         self._configuration = pickle.dumps(configuration)
         self._size = configuration.workers
+        self._grace = configuration.shutdown_grace.total_seconds()
         self._listening = listening
         self._observer = observer
         self._hands: list[Hand] = []
@@ -126,6 +135,9 @@ class Crew:
         self._listening.close()
         self._tell("stop")
         hurrying = asyncio.create_task(self._hurry(hurry or asyncio.Event()))
+        await asyncio.wait(self._keeping, timeout=self._grace + LAST_WRITES)
+        for hand in self._hands:
+            hand.kill()
         await asyncio.gather(*self._keeping)
         hurrying.cancel()
 
@@ -144,7 +156,13 @@ class Crew:
         """One place in the crew: whoever ends is followed by another, until the crew stops."""
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
-            hand = await Hand.start(self._configuration, self._listening)
+            try:
+                hand = await Hand.start(self._configuration, self._listening)
+            except OSError as fault:
+                await self._note(None, f"a worker cannot be started: {fault}")
+                pause = min(2 * pause, LONGEST_PAUSE)
+                await self._rest(pause)
+                continue
             self._hands.append(hand)
             served = asyncio.create_task(self._await(hand))
             if self._stopping.is_set():
@@ -155,19 +173,25 @@ class Crew:
             self._past = summed([self._past, hand.counts])
             if self._stopping.is_set():
                 return
-            await self._note(hand, code)
-            pause = FIRST_PAUSE if hand.serving.is_set() else min(2 * pause, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+            served_once = hand.serving.is_set()
+            await self._note(code, hand.sentence or f"a worker ended with code {code}", fatal=not served_once)
+            pause = FIRST_PAUSE if served_once else min(2 * pause, LONGEST_PAUSE)
+            await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until then, or the end of the crew."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _await(self, hand: Hand) -> None:
         await hand.serving.wait()
         async with self._changed:
             self._changed.notify_all()
 
-    async def _note(self, hand: Hand, code: int) -> None:
-        sentence = hand.sentence or f"a worker ended with code {code}"
+    async def _note(self, code: int | None, sentence: str, *, fatal: bool = True) -> None:
+        """``code``: ``None`` where there was no process. ``fatal``: to a crew that has only just begun."""
         self._observer.observe(WorkerEnded(code, sentence))
-        if not hand.serving.is_set():
+        if fatal:
             self._fault = self._fault or sentence
         async with self._changed:
             self._changed.notify_all()

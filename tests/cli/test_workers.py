@@ -126,6 +126,21 @@ def test_a_worker_ends_in_order_by_a_signal_of_its_own(tmp_path: Path) -> None:
         assert [line["code"] for line in served.logged() if line["event"] == "worker-ended"] == [0]
 
 
+def test_a_worker_that_stands_still_does_not_outlast_the_grace(tmp_path: Path) -> None:
+    with running_upstream() as upstream:
+        (tmp_path / "short.yaml").write_text(
+            "workers: 2\nshutdown_grace: 1s\nlisten: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n"
+            f"routes: [{{name: a, upstream: {{url: 'http://127.0.0.1:{upstream.port}', "
+            "timeout: {connect: 1s, response: 1s, total: 1s}}}]\n"
+        )
+        with serving("--config", "short.yaml", folder=tmp_path) as served:
+            stopped, other = workers_of(served)
+            os.kill(stopped, signal.SIGSTOP)
+            assert served.stop() == 0
+            assert not alive(stopped)
+            assert not alive(other)
+
+
 def test_without_a_worker_the_gateway_is_not_ready_until_there_is_one(tmp_path: Path) -> None:
     with running_upstream() as upstream, serving(*two(upstream), folder=tmp_path) as served:
         assert readiness(served) == 200
