@@ -12,6 +12,11 @@ from tests.redis_servers import shared
 from tests.stage import Stage, playing
 from tests.upstream import Upstream, running_upstream
 
+# Assertions of the shared laws are explained like those of any test module.
+pytest.register_assert_rewrite(
+    "tests.stores.contract", "tests.stores.forgetting", "tests.stores.registry", "tests.stores.zoo"
+)
+
 Begin = Callable[..., Stage]
 
 

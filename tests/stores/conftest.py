@@ -1,4 +1,4 @@
-"""Assertions of the shared laws are explained like those of any test module; servers come by their name."""
+"""Servers come by their name."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,6 @@ from tests.stores.backends import RedisBackend
 
 # Collected where it is installed.
 collect_ignore = [] if pgbouncer.installed() else ["test_pgbouncer.py"]
-
-pytest.register_assert_rewrite(
-    "tests.stores.contract", "tests.stores.forgetting", "tests.stores.registry", "tests.stores.zoo"
-)
 
 
 @pytest.fixture(params=BINARIES)
