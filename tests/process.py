@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +56,16 @@ class Served:
 
 
 def start(
-    *arguments: str, folder: Path, environ: Mapping[str, str] | None = None, open_files: int | None = None
+    *arguments: str,
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    open_files: int | None = None,
+    command: Sequence[str] = COMMAND,
 ) -> Served:
     """Starts ``serve`` and returns when it serves, with ``environ`` added to its environment, and a limit of files."""
     limited = () if open_files is None else ("sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh")
     process = subprocess.Popen(
-        [*limited, *COMMAND, "serve", "--log-format", "json", *arguments],
+        [*limited, *command, "serve", "--log-format", "json", *arguments],
         cwd=folder,
         env={**os.environ, **(environ or {})},
         stdout=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.admin.problems import Fault
-from gateway.admin.shapes import Fence, Note, Taken
+from gateway.admin.shapes import Fence, Instant, Note, Taken
 from gateway.policies.policy import Policy
 from gateway.protocol.headers import HOP_BY_HOP, MARKS, Header
 from gateway.protocol.model import NotKept, StoredResponse
@@ -28,10 +28,12 @@ _BODYLESS = frozenset({204, 205, 304})
 
 
 class Word(Taken):
-    """An operator's word on the record that was shown with ``fence``."""
+    """An operator's word on the record that was shown with ``fence``; ``created_at`` tells it from a later one of the
+    key, whose fences begin anew once the earlier one has been forgotten by its retention."""
 
     fence: Fence
     note: Note = ""
+    created_at: Instant | None = Field(default=None, description="`created_at` of the record that was shown.")
 
 
 class Bytes(Taken):

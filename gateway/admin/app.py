@@ -54,6 +54,8 @@ def admin_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # It would lead to whatever Host says, before anybody is asked who they are.
+        redirect_slashes=False,
         max_body_size=largest,
         # The framework's spans would hold queries, and a query here may hold a key.
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -47,7 +47,7 @@ def deciding(desk: Desk, route: type[APIRoute]) -> APIRouter:
     @router.post("/release", operation_id="releaseKey", summary='"It was not executed"')
     async def release(id: shapes.Id, word: Word, who: Asker) -> DecidedDocument:  # noqa: A002 - the path's own name
         """An unknown key becomes free: the next call with it is sent. Say so only where nothing was executed."""
-        return _decided(id, State.RELEASED, await desk.release(shapes.record_id(id), word.fence, who.name, word.note))
+        return _decided(id, State.RELEASED, await desk.release(shapes.record_id(id), word, who.name))
 
     @router.post("/resolve", operation_id="resolveKey", summary='"This was the answer"')
     async def resolve(id: shapes.Id, word: GivenAnswer, who: Asker) -> DecidedDocument:  # noqa: A002
@@ -65,7 +65,7 @@ def deciding(desk: Desk, route: type[APIRoute]) -> APIRouter:
     async def forget(id: shapes.Id, word: Word, who: Asker, response: Response) -> ForgottenDocument:  # noqa: A002
         """Erases answer, values and copies for good; the key answers 410 from then on. Asked again, it tells whether
         every copy is gone."""
-        outcome = await desk.forget(shapes.record_id(id), word.fence, who.name, word.note)
+        outcome = await desk.forget(shapes.record_id(id), word, who.name)
         if not isinstance(outcome, Erased):
             raise Refused(refusal_of(outcome))
         if not outcome.copies_gone:
@@ -87,8 +87,8 @@ def refusal_of(outcome: Outcome) -> Problem:
     match outcome:
         case Absent():
             return problems.no_record()
-        case Overtaken(verb=verb, fence=fence, state=state, shown=shown):
-            return problems.moved(verb, state, fence, shown)
+        case Overtaken(verb=verb, fence=fence, state=state, shown=shown, same=same):
+            return problems.moved(verb, state, fence, shown, same=same)
         case Underway(fence=fence, seconds=seconds):
             return problems.in_flight(fence, seconds)
         case Rejected(faults=faults):

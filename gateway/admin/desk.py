@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.admin.answers import GivenAnswer, judged
+from gateway.admin.answers import GivenAnswer, Word, judged
 from gateway.admin.guarding import PREFIX
 from gateway.admin.outcomes import Absent, Erased, Held, Outcome, Overtaken, Rejected, Underway, word_for
 from gateway.errors import RecordUnreadable, StoreUnavailable
@@ -34,7 +34,8 @@ LONGEST_KEY = 1024
 class Desk:
     """What an operator does with records. Faults of the store are ``StoreUnavailable`` and ``RecordUnreadable``.
 
-    ``by`` is the operator's name, ``fence`` that of the record which was shown, ``note`` for its history.
+    ``by`` is the operator's name; ``word`` has the fence, and perhaps the creation, of the record which was shown, and
+    a note for its history.
     """
 
     records: Records
@@ -58,17 +59,17 @@ class Desk:
         """Calls in flight and unknown, by route."""
         return await self.records.open_calls()
 
-    async def release(self, record_id: RecordId, fence: int, by: str, note: str = "") -> Outcome:
+    async def release(self, record_id: RecordId, word: Word, by: str) -> Outcome:
         """It was not executed: the next call with the key is sent."""
-        return await self._audited("release", record_id, by, self._release(record_id, fence, by, note))
+        return await self._audited("release", record_id, by, self._release(record_id, word, by))
 
     async def resolve(self, record_id: RecordId, given: GivenAnswer, by: str) -> Outcome:
         """This was the answer: later calls get it."""
         return await self._audited("resolve", record_id, by, self._resolve(record_id, given, by))
 
-    async def forget(self, record_id: RecordId, fence: int, by: str, note: str = "") -> Outcome:
+    async def forget(self, record_id: RecordId, word: Word, by: str) -> Outcome:
         """Its answer is to be gone; asked again, how that stands."""
-        return await self._audited("forget", record_id, by, self._forget(record_id, fence, by, note))
+        return await self._audited("forget", record_id, by, self._forget(record_id, word, by))
 
     async def _audited(self, verb: str, record_id: RecordId, by: str, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         outcome = "failed"
@@ -85,15 +86,15 @@ class Desk:
             self.observer.observe(seen.OperatorVerb(verb, outcome, by, str(record_id)[:PREFIX]))
         return came
 
-    async def _release(self, record_id: RecordId, fence: int, by: str, note: str) -> Outcome:
-        shown = await self._shown("release", record_id, fence)
+    async def _release(self, record_id: RecordId, word: Word, by: str) -> Outcome:
+        shown = await self._shown("release", record_id, word)
         if not isinstance(shown, Dossier):
             return shown
         retention = self._policy(shown.entry.route).retention
-        return await self._decide("release", _decision(record_id, fence, Release(), retention, by, note))
+        return await self._decide("release", _decision(record_id, word.fence, Release(), retention, by, word.note))
 
     async def _resolve(self, record_id: RecordId, given: GivenAnswer, by: str) -> Outcome:
-        shown = await self._shown("resolve", record_id, given.fence)
+        shown = await self._shown("resolve", record_id, given)
         if not isinstance(shown, Dossier):
             return shown
         route = shown.entry.route
@@ -105,8 +106,13 @@ class Desk:
         decision = _decision(record_id, given.fence, word, policy.retention, by, given.note)
         return await self._decide("resolve", decision)
 
-    async def _forget(self, record_id: RecordId, fence: int, by: str, note: str) -> Outcome:
-        match await self.records.forget(record_id, fence, by, note):
+    async def _forget(self, record_id: RecordId, word: Word, by: str) -> Outcome:
+        fence = word.fence
+        if word.created_at is not None:
+            found = await self.records.dossier(record_id)
+            if found is not None and found.entry.created_at != word.created_at:
+                return Overtaken("forget", found.entry.state, found.entry.fence, fence, same=False)
+        match await self.records.forget(record_id, fence, by, word.note):
             case Forgotten(copies_gone=gone):
                 return Erased(gone)
             case Busy(rest=rest):
@@ -114,15 +120,16 @@ class Desk:
             case Moved():
                 return await self._overtaken("forget", record_id, fence)
 
-    async def _shown(self, verb: str, record_id: RecordId, fence: int) -> Dossier | Outcome:
+    async def _shown(self, verb: str, record_id: RecordId, word: Word) -> Dossier | Outcome:
         """The record, where it looks as if the verb may be used on it; the store alone knows, and is asked next."""
         found = await self.records.dossier(record_id)
         if found is None:
             return Absent()
         entry = found.entry
-        if entry.fence == fence and entry.state in (State.UNKNOWN, State.IN_FLIGHT):
+        same = word.created_at in (None, entry.created_at)
+        if same and entry.fence == word.fence and entry.state in (State.UNKNOWN, State.IN_FLIGHT):
             return found
-        return Overtaken(verb, entry.state, entry.fence, fence)
+        return Overtaken(verb, entry.state, entry.fence, word.fence, same=same)
 
     async def _decide(self, verb: str, decision: Decision) -> Outcome:
         match await self._heard(decision):

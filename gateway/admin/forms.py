@@ -24,20 +24,25 @@ def fields_of(body: bytes) -> dict[str, str]:
 
 def word(fields: Mapping[str, str]) -> Word | Problem:
     """A release, or a forgetting."""
-    return _sure(fields) or _read(Word, {"fence": _number(fields, "fence"), "note": fields.get("note", "").strip()})
+    return _sure(fields) or _read(Word, _shown(fields))
 
 
 def answer(fields: Mapping[str, str]) -> GivenAnswer | Problem:
     """A resolution: headers stand one a line."""
     lines = [line for line in fields.get("headers", "").split("\n") if line.strip()]
     given: dict[str, object] = {
-        "fence": _number(fields, "fence"),
-        "note": fields.get("note", "").strip(),
+        **_shown(fields),
         "status": _number(fields, "status"),
         "headers": [[part.strip() for part in line.split(":", 1)] for line in lines],
         "body": fields.get("body", ""),
     }
     return _sure(fields) or _read(GivenAnswer, given)
+
+
+def _shown(fields: Mapping[str, str]) -> dict[str, object]:
+    """Which record the word is on, and why."""
+    created = {"created_at": fields["created_at"]} if "created_at" in fields else {}
+    return {"fence": _number(fields, "fence"), "note": fields.get("note", "").strip(), **created}
 
 
 def _sure(fields: Mapping[str, str]) -> Problem | None:

@@ -30,12 +30,14 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """Nothing was done: the record is ``state`` under ``fence``, and the verb was for one with the fence ``shown``."""
+    """Nothing was done: the record is ``state`` under ``fence``, and the verb was for one with the fence ``shown``.
+    ``same``: of the same call of the key."""
 
     verb: str
     state: State
     fence: int
     shown: int
+    same: bool = True
 
 
 @dataclass(frozen=True, slots=True)

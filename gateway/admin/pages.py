@@ -180,7 +180,7 @@ def _said(desk: Desk, observer: Observer, route: type[APIRoute]) -> APIRouter:
     @router.post("/release")
     async def release(id: shapes.Id, request: Request, who: Asker) -> Response:  # noqa: A002 - the path's own name
         async def act(word: Word) -> Outcome:
-            return await desk.release(shapes.record_id(id), word.fence, who.name, word.note)
+            return await desk.release(shapes.record_id(id), word, who.name)
 
         return await take("release", _At(id, request, who), forms.word, act)
 
@@ -194,7 +194,7 @@ def _said(desk: Desk, observer: Observer, route: type[APIRoute]) -> APIRouter:
     @router.post("/forget")
     async def forget(id: shapes.Id, request: Request, who: Asker) -> Response:  # noqa: A002
         async def act(word: Word) -> Outcome:
-            return await desk.forget(shapes.record_id(id), word.fence, who.name, word.note)
+            return await desk.forget(shapes.record_id(id), word, who.name)
 
         return await take("forget", _At(id, request, who), forms.word, act)
 

@@ -118,9 +118,11 @@ def no_record() -> Problem:
 _DONE = {"release": "released", "resolve": "resolved"}
 
 
-def moved(verb: str, state: State, fence: int, shown: int) -> Problem:
-    """The record is not (any more) what the verb was for."""
-    if fence == shown and verb != "forget":
+def moved(verb: str, state: State, fence: int, shown: int, *, same: bool = True) -> Problem:
+    """The record is not (any more) what the verb was for; ``same``: it is of the call that was shown."""
+    if not same:
+        told = f"The key was called anew since: the record is another call's, {state} under fence {fence}."
+    elif fence == shown and verb != "forget":
         told = f"Only an unknown record can be {_DONE[verb]}, and this one is {state}."
     else:
         told = f"The record is {state} under fence {fence} now, and this was for fence {shown}."

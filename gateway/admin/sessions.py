@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from gateway.config.configuration import AdminToken
+from gateway.protocol.headers import SESSION_COOKIE
 
-COOKIE = "idempotency_gateway_session"
+COOKIE = SESSION_COOKIE.decode()
 
 # A shift; then the token is asked for again.
 LASTS = timedelta(hours=8)

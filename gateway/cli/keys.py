@@ -113,7 +113,7 @@ def release(
         _agreed(
             record, "Releasing says: it was not executed. The next call with this key is sent.", "Release it?", yes=yes
         )
-        done = api.decide("POST", f"/api/keys/{record['id']}/release", {"fence": record["fence"], "note": note})
+        done = api.decide("POST", f"/api/keys/{record['id']}/release", {**_shown(record), "note": note})
     _told(done, f"Released, under fence {done['fence']}: the next call with this key is sent.", json_=json_)
 
 
@@ -144,7 +144,7 @@ def resolve(
         _agreed(
             record, f"Resolving says: this was the answer ({answer}). Every later call gets it.", "Resolve it?", yes=yes
         )
-        word = {"fence": record["fence"], "note": note, "status": status, "headers": headers}
+        word = {**_shown(record), "note": note, "status": status, "headers": headers}
         given = {**word, "body": {"base64": base64.b64encode(body).decode()}}
         done = api.decide("POST", f"/api/keys/{record['id']}/resolve", given)
     until = showing.moment(done["replay_until"])
@@ -168,7 +168,7 @@ def forget(
         _agreed(
             record, "Forgetting erases the answer for good. The key answers 410 from then on.", "Forget it?", yes=yes
         )
-        done = api.decide("DELETE", f"/api/keys/{record['id']}", {"fence": record["fence"], "note": note})
+        done = api.decide("DELETE", f"/api/keys/{record['id']}", {**_shown(record), "note": note})
         gone = "no copy is left." if done["copies_gone"] else "a copy is yet to go, so ask again in a moment."
     _told(done, f"Forgotten: {gone}", json_=json_)
 
@@ -183,6 +183,11 @@ def _agreed(record: dict[str, Any], meaning: str, question: str, *, yes: bool) -
     typer.echo(f"\n{meaning}")
     if not typer.confirm(question):
         raise NotDone("Nothing was done.")
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """Which record a word is on: fences begin anew once a key has been forgotten by its retention."""
+    return {"fence": record["fence"], "created_at": record["created_at"]}
 
 
 def _told(done: dict[str, Any], sentence: str, *, json_: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from gateway.config.findings import NOT_TO_BE_SET, Findings, Path, clash, idle
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.reconcile_settings import FoundSettings, ReconcileSettings, RuleSettings, WhereSettings
-from gateway.policies.policy import UpstreamKeyMode
+from gateway.policies.policy import OnChange, UpstreamKeyMode
 from gateway.policies.templates import Slot, Source, Template
 from gateway.protocol.headers import HOP_BY_HOP, MARKS
 from gateway.protocol.terms import OnUnknown
@@ -77,6 +77,10 @@ def _request(policy: PolicySettings, given: ReconcileSettings) -> Findings:
 def _places(policy: PolicySettings, given: ReconcileSettings) -> Findings:
     """What a place may take from a call."""
     own, sent = policy.key, policy.upstream_key.mode
+    slots = _slots(given)
+    if policy.scope.on_change is OnChange.SEPARATE and slots and all(slot.source is Source.KEY for slot in slots):
+        told = "asks by {key} alone, which two callers may both use (scope.on_change: separate); ask by another value"
+        yield from clash(told, _AT)
     kept_apart = _CREDENTIALS | {name.lower() for name in policy.scope.headers}
     for slot in _slots(given):
         if slot.source is Source.HEADER and slot.name in kept_apart:

@@ -31,6 +31,10 @@ RECORDED = b"Idempotency-Recorded"
 REPLAYED = b"Idempotent-Replayed"
 AGAIN = b"Idempotency-Sent-Again"
 
+# The cookie of an operator's session. Cookies know no ports (RFC 6265, section 8.5), so a browser that has one for the
+# operator's listener shows it to the data listener of the same host too; no upstream is to see it.
+SESSION_COOKIE = b"idempotency_gateway_session"
+
 # Only the gateway may say these; an upstream's field of the same name is removed.
 MARKS = frozenset(name.lower() for name in (STATUS, EXPIRES, ORIGIN, RECORDED, REPLAYED, AGAIN))
 
@@ -66,3 +70,10 @@ def is_event_stream(headers: Iterable[Header]) -> bool:
     return any(
         value.split(b";")[0].strip().lower() == b"text/event-stream" for value in values(headers, b"content-type")
     )
+
+
+def without_session(cookies: bytes) -> bytes:
+    """A ``Cookie`` field less the operator's session; everything else in it as it was (RFC 6265, section 4.2)."""
+    pairs = cookies.split(b";")
+    kept = [pair for pair in pairs if pair.split(b"=", 1)[0].strip() != SESSION_COOKIE]
+    return cookies if len(kept) == len(pairs) else b";".join(kept).strip()

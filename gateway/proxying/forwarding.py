@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from gateway.policies.policy import KeySource
 from gateway.policies.routing import Route
-from gateway.protocol.headers import HOP_BY_HOP, Header, Headers, connection_options
+from gateway.protocol.headers import HOP_BY_HOP, SESSION_COOKIE, Header, Headers, connection_options, without_session
 
 # RFC 9110, section 7.6.3; a pseudonym, because the gateway's own name is nobody's business upstream.
 VIA = b"1.1 idempotency-gateway"
@@ -57,7 +57,11 @@ class Forwarding:
         """What of the caller's fields goes on; its ``Connection`` names some of them, and none of the gateway's own."""
         if options := connection_options(headers):
             dropped |= options
-        return [field for field in headers if field[0] not in dropped]
+        passed = [field for field in headers if field[0] not in dropped]
+        if any(name == b"cookie" and SESSION_COOKIE in value for name, value in passed):
+            told = ((name, without_session(value) if name == b"cookie" else value) for name, value in passed)
+            passed = [field for field in told if field[0] != b"cookie" or field[1]]
+        return passed
 
     def _finished(self, passed: list[Header], own: Sequence[Header], caller: Caller, trace: bytes) -> Headers:
         fields = _forwarded(passed, caller) if self._target.forwarded else passed

@@ -47,6 +47,8 @@ class Hand:
         with other:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                # Nothing that lies in the working directory is taken for a part of the program.
+                "-P",
                 "-m",
                 "gateway.wiring.worker",
                 str(listening.fileno()),

@@ -33,6 +33,7 @@ from gateway.wiring.serving import (
     opened,
     operators_protocol,
     problem_base,
+    prove,
     shown_routes,
 )
 from gateway.wiring.stores import probes_of, store_name
@@ -76,6 +77,8 @@ class Running:
         if configuration.workers == 1:
             self.callers = Serving(configuration, store, telemetry, listening)
         else:
+            # One complaint of one process, before there are several.
+            prove(configuration)
             self.callers = self._crew = Crew(configuration, listening, telemetry.observer)
         working = None if self._crew is None else self._crew.working
         self._readiness = Readiness(probes_of(configuration.store, self._store), working)

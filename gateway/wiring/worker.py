@@ -41,10 +41,10 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
     telemetry, parent = Telemetry(configuration.routes), await Lines.over(line)
     try:
         store = await opened(configuration, telemetry)
+        serving = Serving(configuration, store, telemetry, listening)
     except GatewayError as fault:
         parent.tell("failed", sentence=str(fault))
         return 1
-    serving = Serving(configuration, store, telemetry, listening)
     await serving.start()
     parent.tell("serving")
     telling = asyncio.create_task(_tell_counts(parent, telemetry))

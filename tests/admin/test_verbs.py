@@ -353,3 +353,25 @@ def test_a_store_that_does_not_answer_is_told_and_audited(desk: Open) -> None:
     for verb in VERBS:
         assert say(stage, verb, shown).told == "503 - store-unavailable"
         assert counted(stage, verb, "unavailable") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_word_on_a_call_that_was_forgotten_is_not_taken_for_the_next_one_of_its_key(desk: Open, verb: str) -> None:
+    """Once retention has forgotten a key its fences begin anew, and a fence alone would name either call."""
+    stage = desk("policy: {retention: {key: 0s}}")
+    shown = unknown(stage)
+    assert say(stage, "release", shown).status == 200
+    stage.perform(stage.running._store.sweep(100))
+    again = unknown(stage)
+    assert (again["fence"], again["state"]) == (shown["fence"], "unknown")
+    late = say(stage, verb, shown, created_at=shown["created_at"])
+    assert late.status == 409
+    assert "The key was called anew since" in late.json["detail"]
+    assert stage.post("a").told == "409 unknown outcome-unknown"
+    assert say(stage, verb, again, created_at=again["created_at"]).status == 200
+
+
+def test_a_path_with_a_slash_too_many_leads_nowhere(desk: Open) -> None:
+    stage = desk()
+    heard = stage.admin("/healthz/", ("Host", "evil.example"))
+    assert (heard.status, heard.get("location")) == (404, None)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -139,6 +140,26 @@ def test_a_worker_that_stands_still_does_not_outlast_the_grace(tmp_path: Path) -
             assert served.stop() == 0
             assert not alive(stopped)
             assert not alive(other)
+
+
+def test_what_lies_in_the_working_directory_is_no_part_of_a_worker(tmp_path: Path) -> None:
+    (tmp_path / "uvloop.py").write_text("raise SystemExit('taken for the library')")
+    served = process.start(*two(Upstream(port=9)), folder=tmp_path, command=(sys.executable, "-P", "-m", "gateway"))
+    try:
+        assert served.stop() == 0
+    finally:
+        served.kill()
+
+
+def test_a_file_that_is_no_certificate_is_one_complaint_however_many_workers_there_are(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nonsense")
+    (tmp_path / "bad.yaml").write_text(
+        "workers: 2\nlisten: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\nroutes: [{name: a, upstream: "
+        f"{{url: 'https://u', tls: {{ca: 'file://{tmp_path}/ca.pem'}}}}}}]\n"
+    )
+    done = process.run("serve", "--config", "bad.yaml", folder=tmp_path)
+    assert done.returncode == 2, done
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_without_a_worker_the_gateway_is_not_ready_until_there_is_one(tmp_path: Path) -> None:

@@ -74,6 +74,9 @@ COMPLAINTS = {
     "asks by {key}, which the upstream never got with upstream_key: derive; ask by another value": [
         ("upstream_key: derive\n" + ASKED + ABSENT, f"8:7: {AT}"),
     ],
+    "asks by {key} alone, which two callers may both use (scope.on_change: separate); ask by another value": [
+        ("scope: {on_change: separate}\n" + ASKED + ABSENT, f"8:7: {AT}"),
+    ],
     "takes any element of a list for the call; add where, which tells the call's own": [
         (rules("[{found: {first: /d}}]"), f"9:18: {AT}.rules.0.found"),
     ],

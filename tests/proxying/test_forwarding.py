@@ -1,10 +1,10 @@
-"""Where an answer's ``Location`` points when it comes back through the gateway."""
+"""What of a request goes on, and where an answer's ``Location`` points when it comes back through the gateway."""
 
 import pytest
 
 from gateway.policies.policy import Policy
 from gateway.policies.routing import Match, Route, Target
-from gateway.proxying.forwarding import rewrite_location
+from gateway.proxying.forwarding import Caller, Forwarding, rewrite_location
 
 ROUTE = Route(
     "pay",
@@ -45,3 +45,23 @@ def test_a_url_at_the_upstream_leads_back_to_the_gateway(there: bytes, here: byt
 )
 def test_any_other_location_stays_as_it_is(there: bytes) -> None:
     assert rewrite_location(there, ROUTE, b"https://gw") == there
+
+
+@pytest.mark.parametrize(
+    ("cookies", "passed"),
+    [
+        ([b"a=1; idempotency_gateway_session=x~1~y; b=2"], [b"a=1; b=2"]),
+        ([b"idempotency_gateway_session=x"], []),
+        ([b"idempotency_gateway_session=x; a=1", b"b=2"], [b"a=1", b"b=2"]),
+        ([b"a=idempotency_gateway_session; my_idempotency_gateway_session=1"],) * 2,
+    ],
+)
+def test_no_upstream_sees_the_session_of_an_operator(cookies: list[bytes], passed: list[bytes]) -> None:
+    """A browser shows it to every port of its host; everything else in the field stays as it was."""
+    caller = Caller("127.0.0.1", b"gw", "http")
+    headers = tuple((b"cookie", value) for value in cookies)
+    for told in (
+        Forwarding(ROUTE).unguarded(headers, caller, b"00-x"),
+        Forwarding(ROUTE).guarded(headers, b"k", caller, b"00-x"),
+    ):
+        assert [value for name, value in told if name.lower() == b"cookie"] == passed
