@@ -109,10 +109,13 @@ def _local(connection: HTTPConnection) -> bool:
     if peer is None or len(hosts) != 1 or any(name in connection.headers for name in _RELAYED):
         return False
     host = host_without_port(hosts[0].lower())
-    return _loopback(peer.host) and (host == "localhost" or _loopback(host.removeprefix("[").removesuffix("]")))
+    return is_loopback(peer.host) and is_loopback(host.removeprefix("[").removesuffix("]"))
 
 
-def _loopback(text: str) -> bool:
+def is_loopback(text: str) -> bool:
+    """Whether an address, or ``localhost``, is this machine's alone."""
+    if text == "localhost":
+        return True
     try:
         address: IPv4Address | IPv6Address = ip_address(text)
     except ValueError:

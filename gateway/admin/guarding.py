@@ -36,7 +36,10 @@ def guarded(door: Door, observer: Observer, need: Role) -> type[APIRoute]:
             async def handle(request: Request) -> Response:
                 found = door.admit(request, need)
                 if isinstance(found, Problem):
-                    observer.observe(seen.OperatorVerb(verb, found.name, "", _prefix(request)))
+                    # Who may read and not settle is known by name.
+                    known = door.admit(request, Role.READ)
+                    name = known.name if isinstance(known, Who) else ""
+                    observer.observe(seen.OperatorVerb(verb, found.name, name, _prefix(request)))
                     raise Refused(found)
                 request.state.who = found
                 try:

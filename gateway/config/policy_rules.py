@@ -98,6 +98,9 @@ def _statuses(policy: PolicySettings) -> Findings:
     unknown, proof = ("unknown_statuses",), ("not_executed_statuses",)
     if policy.unknown_statuses and policy.on_unknown is OnUnknown.FAIL:
         yield from idle(policy, unknown, "on_unknown: fail keeps every answer; remove one of them")
+    if proven := [status for status in policy.not_executed_statuses if 200 <= status < 300]:
+        told = f"holds {proven[0]}, by which an upstream says that it did execute the call; remove it"
+        yield from clash(told, proof)
     if both := sorted(set(policy.unknown_statuses) & set(policy.not_executed_statuses)):
         named = ", ".join(map(str, both))
         told = f"holds {named}, and so does the other of unknown_statuses and not_executed_statuses"

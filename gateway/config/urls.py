@@ -139,7 +139,7 @@ def parse_postgres_url(value: object) -> str:
         raise ValueError("must begin with postgresql://")
     if not text.isascii() or re.search(r"\s", text):
         raise ValueError("must be ASCII without spaces; write other characters as %20")
-    return text
+    return _with_ports(text)
 
 
 def parse_redis_url(value: object) -> str:
@@ -147,7 +147,18 @@ def parse_redis_url(value: object) -> str:
     text = parse_secret(value).decode("utf-8", "replace")
     if not re.match(REDIS, text):
         raise ValueError("must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or redis+unix://")
-    return text
+    return text if text.startswith("redis+unix:") else _with_ports(text)
+
+
+def _with_ports(url: str) -> str:
+    """A server's URL whose ports, of several hosts too, are numbers that a port can be."""
+    hosts = url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].split(",")
+    for host in hosts:
+        name, colon, port = host.rpartition(":")
+        bare = not colon or (name.startswith("[") and not name.endswith("]"))
+        if not bare and port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise ValueError("has a port that is no number from 1 to 65535, or a password with '/', '?' or '#' in it")
+    return url
 
 
 def store_setting(urls: list[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from socket import socket
 from typing import Protocol
 
 from gateway.admin.app import Figures, admin_app
-from gateway.admin.auth import Door
+from gateway.admin.auth import Door, is_loopback
 from gateway.admin.desk import Desk
 from gateway.admin.health import Readiness
 from gateway.admin.outermost import Outermost
@@ -37,6 +37,11 @@ from gateway.wiring.serving import (
     shown_routes,
 )
 from gateway.wiring.stores import probes_of, store_name
+
+NO_TOKENS = (
+    "the admin API and page answer on this machine alone, because no admin.tokens are configured; /healthz, /readyz "
+    "and /metrics answer everybody"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,9 @@ class Running:
 
     def _cautions(self) -> Sequence[str]:
         of_store = self._store.cautions if isinstance(self._store, RedisStore) else ()
-        return (*of_store, self._short) if self._short else of_store
+        short = (self._short,) if self._short else ()
+        alone = self._configuration.admin_tokens or is_loopback(self._configuration.admin_listen.host)
+        return (*of_store, *short, *(() if alone else (NO_TOKENS,)))
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""

@@ -4,6 +4,8 @@ import pytest
 
 from gateway.admin.sessions import LASTS, Sessions
 from gateway.config.configuration import AdminToken, Role
+from gateway.protocol import observations as seen
+from gateway.protocol.observations import Observation
 from tests.admin.conftest import READ, SETTLE, TOKENS, Open, bearer
 from tests.stage import Heard, Stage
 
@@ -197,3 +199,25 @@ def test_the_data_listener_knows_nothing_of_operators(desk: Open) -> None:
         assert stage.send("GET", path, bearer(SETTLE), body=None).told == "404 - no-route"
     for method, path in VERBS:
         assert stage.send(method, path, bearer(SETTLE), body=b'{"fence": 1}').told == "404 - no-route"
+
+
+class _Recorded:
+    def __init__(self) -> None:
+        self.verbs: list[seen.OperatorVerb] = []
+
+    def observe(self, observation: Observation) -> None:
+        if isinstance(observation, seen.OperatorVerb):
+            self.verbs.append(observation)
+
+
+def test_whoever_is_known_by_name_and_turned_away_is_audited_by_name(desk: Open) -> None:
+    stage, recorded = desk(TOKENS), _Recorded()
+    stage.running._telemetry.observer._sinks += (recorded.observe,)
+    for headers in ([bearer(READ)], [bearer("a token of nobody's")], []):
+        stage.admin(f"/api/keys/{'0' * 64}/release", *headers, method="POST", body={"fence": 1})
+    told = [(verb.verb, verb.outcome, verb.by) for verb in recorded.verbs]
+    assert told == [
+        ("release", "forbidden", "dashboard"),
+        ("release", "unauthenticated", ""),
+        ("release", "unauthenticated", ""),
+    ]

@@ -7,6 +7,9 @@ import pytest
 from tests.config.reading import cases, of_policy, said
 
 RULES = {
+    "holds 201, by which an upstream says that it did execute the call; remove it": [
+        ("not_executed_statuses: [429, 201]", "5:7: routes.0.policy.not_executed_statuses"),
+    ],
     "is a second source of the key; keep key.derive or key.body": [
         ("key: {body: /id, derive: fingerprint}", "5:24: routes.0.policy.key.derive"),
     ],

@@ -78,3 +78,27 @@ def test_a_file_that_holds_no_url_is_named_and_not_what_it_holds(tmp_path: Path,
     with pytest.raises(ConfigInvalid) as refused:
         store_choice([f"file://{held}"])
     assert str(refused.value) == f"option --store: store: the file {held} holds no postgresql:// or redis:// URL"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:canary@db:notaport/x",
+        "postgresql://me:canary@one:5432,two:70000/x",
+        "redis://:canary@redis:x/0",
+        "redis+sentinel://one:26379,two:0/main/0",
+        "postgresql://me:ca/nary@db/x",
+    ],
+)
+def test_a_port_that_is_none_is_a_complaint_that_repeats_no_url(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        store_choice([url])
+    assert "has a port that is no number from 1 to 65535" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me@[::1]:5432/x", "postgresql://me@[::1]/x", "postgresql://one,two:5433/x", "postgresql:///x"]
+)
+def test_hosts_may_be_several_or_none_and_have_brackets(url: str) -> None:
+    assert store_choice([url]).url == url
