@@ -8,6 +8,7 @@ import math
 import secrets
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.admin.answers import GivenAnswer, Word, judged
@@ -19,7 +20,8 @@ from gateway.policies.routing import RouteTable
 from gateway.ports import Observer
 from gateway.protocol import observations as seen
 from gateway.protocol.decisions import Decided, Decision
-from gateway.protocol.dossier import Dossier, Open, Page, Query, State
+from gateway.protocol.dossier import Dossier, Entry, Open, Page, Query, State
+from gateway.protocol.exchange import RESPONSE_TIMEOUT
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.key import parse_key
 from gateway.protocol.model import Busy, Complete, Forgotten, Moved, RecordId, Release, Retention
@@ -50,6 +52,16 @@ class Desk:
     async def dossier(self, record_id: RecordId) -> Dossier | None:
         """One record with its history."""
         return await self.records.dossier(record_id)
+
+    def listening_until(self, entry: Entry) -> datetime | None:
+        """Until when an answer may still come of an unknown call by itself, where its caller was answered before that.
+
+        By then the route's ``timeout.total`` has ended the call; no instant for a call that has ended already.
+        """
+        times = {route.name: route.target.timeouts for route in self.routes.routes}.get(entry.route)
+        if entry.state is not State.UNKNOWN or entry.reason != RESPONSE_TIMEOUT or times is None:
+            return None
+        return entry.since + max(times.total - times.response, timedelta(0))
 
     async def counts(self) -> Mapping[str, int]:
         """Records by state."""

@@ -212,7 +212,7 @@ async def _record(desk: Desk, record: str) -> dict[str, Any]:
     found = await desk.dossier(shapes.record_id(record))
     if found is None:
         raise Refused(problems.no_record())
-    facts = _of(found)
+    facts = {**_of(found), "listening": desk.listening_until(found.entry)}
     return {**facts, "seen": _digest("facts.html", facts)}
 
 

@@ -60,6 +60,9 @@ from gateway.protocol.outcomes import Outcome
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import Meaning, OnConflict, OnStoreDown, OnUnknown, Terms
 
+# Why a call is unknown whose caller was answered while it went on.
+RESPONSE_TIMEOUT = "response-timeout"
+
 
 class ImpossibleEvent(AssertionError):
     """The driver told an event that cannot happen in this state."""
@@ -265,10 +268,10 @@ def calling(state: Calling, event: Event) -> Step:
         case CallLost(reason=reason, timed_out=timed_out):
             return _lost(state, reason, timed_out=timed_out)
         case ResponseOverdue() if state.failing:
-            return _lost(state, "response-timeout", timed_out=True)
+            return _lost(state, RESPONSE_TIMEOUT, timed_out=True)
         case ResponseOverdue():
             reply = call.lost(grant, timed_out=True)
-            return Listening(call, grant), (reply, Settle(grant, MarkUnknown("response-timeout")))
+            return Listening(call, grant), (reply, Settle(grant, MarkUnknown(RESPONSE_TIMEOUT)))
         case GraceOver():
             return _lost(state, "shutdown", timed_out=False)
         case CallerGone():

@@ -31,7 +31,7 @@ from gateway.protocol.events import (
     StoreDown,
     WaitOver,
 )
-from gateway.protocol.exchange import Call, Claiming, Listening, State, step
+from gateway.protocol.exchange import RESPONSE_TIMEOUT, Call, Claiming, Listening, State, step
 from gateway.protocol.headers import is_event_stream
 from gateway.protocol.model import Claim, Moved
 from gateway.protocol.problems import outcome_unknown, store_unavailable
@@ -321,7 +321,7 @@ class Exchange:
             case CallLost(reason=reason) if not isinstance(before, Listening):
                 observe(seen.OutcomeLost(route, reason, self._key_prefix))
             case ResponseOverdue() if self._state is not before:
-                observe(seen.OutcomeLost(route, "response-timeout", self._key_prefix))
+                observe(seen.OutcomeLost(route, RESPONSE_TIMEOUT, self._key_prefix))
             case Answered() if isinstance(before, Listening):
                 observe(seen.LateAnswer(route, self._key_prefix))
             case SettlementWritten(answer=Moved()):

@@ -237,3 +237,15 @@ def test_its_files_are_here_and_name_no_other_place(desk: Open, name: str) -> No
     assert not re.search(rb"(?:url\(|src=|href=)['\"]?https?:", heard.body)
     assert stage.admin("/static/README.md").status == 404
     assert stage.admin("/static/..%2frendering.py").status in (400, 404)
+
+
+def test_a_call_that_may_yet_be_answered_says_so_before_anything_is_decided(desk: Open) -> None:
+    stage = desk("upstream: {timeout: {response: 200ms, total: 300s}}")
+    gate = threading.Event()
+    stage.upstream.then(Play(answer(201), gate=gate))
+    assert stage.post("k").status == 504
+    assert "The gateway still listens: the call itself may yet be answered" in page(stage, found(stage, "k"))
+    gate.set()
+    while stage.post("k").status != 201:
+        continue
+    assert "still listens" not in page(stage, unknown(stage, "lost"))
