@@ -50,21 +50,22 @@ _GRANTED_IN_DOUBT = """            from gateway.protocol.model import Grant, Gra
             return ClaimJudged(granted) if fault.unsure else StoreDown()
         except RecordUnreadable"""
 
-_ASKED = "        verdict = await self._authority.claim(claim)\n"
+_ASKED = "            verdict = await self._authority.claim(claim)\n"
 
-_LOOKED_AT = """        if await self._authority.look(claim.id) is None:
-            self._way.bring(lambda: self._authority.claim(claim))
-            return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
-        verdict = await self._authority.claim(claim)
+_LOOKED_AT = """            if await self._authority.look(claim.id) is None:
+                self._way.bring(lambda: self._authority.claim(claim))
+                return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
+            verdict = await self._authority.claim(claim)
 """
 
-_GRANTED_BY_REDIS = """        try:
-            verdict = await self._authority.claim(claim)
-        except StoreUnavailable:
-            if await self._front.recall(claim.id) is not None:
-                raise
-            await self._front.hint(claim.id, Hint(claim.identity, claim.owner, claim.lease, claim.lease), claim.lease)
-            return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
+_GRANTED_BY_REDIS = """            try:
+                verdict = await self._authority.claim(claim)
+            except StoreUnavailable:
+                if await self._front.recall(claim.id) is not None:
+                    raise
+                held = Hint(claim.identity, claim.owner, claim.lease, claim.lease)
+                await self._front.hint(claim.id, held, claim.lease)
+                return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
 """
 
 _SENT_AGAIN = """        try:
