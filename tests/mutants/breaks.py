@@ -12,6 +12,9 @@ CONTRACT = "tests/stores/test_memory.py"
 ON_SQLITE = "tests/stores/test_sqlite.py -k law_"
 A_LATE_COPY = "tests/stores/test_tiered.py -k overtaken"
 HOP = "tests/proxying/test_sending.py"
+DECISIONS = "tests/protocol/test_decisions.py"
+JUDGING = "tests/policies/test_judging.py"
+INQUIRIES = "tests/stores/test_registry.py"
 DOUBT = "tests/stores/test_batching.py -k unsure"
 
 
@@ -68,6 +71,15 @@ _GRANTED_BY_REDIS = """            try:
                 return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
 """
 
+_REFUSED_OR_NOT = """        answer = await self._authority.settle(grant, settlement)
+"""
+
+_KEPT_ALL_THE_SAME = """        from datetime import UTC, datetime
+        heard = answer = await self._authority.settle(grant, settlement)
+        if isinstance(answer, Moved) and isinstance(settlement, Complete):
+            answer = Settled(datetime(2026, 1, 2, tzinfo=UTC))
+"""
+
 _SENT_AGAIN = """        try:
             await answer.begin()
         except Exception:
@@ -83,6 +95,7 @@ _LEAVE = """if policy.terms.on_unknown is not OnUnknown.RETRY or policy.upstream
 
 
 _CLAIMS, _EXCHANGE, _RUNNER = "protocol.claims", "protocol.exchange", "runner.exchanges"
+_DECISIONS = "protocol.decisions"
 
 MUTANTS = (
     # The law of a record.
@@ -136,6 +149,54 @@ MUTANTS = (
             "record.first_sent_at if isinstance(record, Unknown | InFlight) and grant.taken_over else now",
             "now",
         ),
+    ),
+    # The law of a decision.
+    _mutant(
+        "decision without the fence's check",
+        (SIMULATION, DECISIONS),
+        (_DECISIONS, "if current.fence != decision.fence:", "if current.fence < decision.fence:"),
+    ),
+    _mutant(
+        "decision under the old fence",
+        (SIMULATION, DECISIONS),
+        (_DECISIONS, "fence, retention = decision.fence + 1, ", "fence, retention = decision.fence, "),
+        (_DECISIONS, "Released(current.id, fence, decision.owner,", "Released(current.id, fence, current.owner,"),
+        (_DECISIONS, "                owner=decision.owner,", "                owner=current.owner,"),
+    ),
+    _mutant(
+        "repeated decision taken for another's",
+        (SIMULATION, DECISIONS),
+        (
+            _DECISIONS,
+            "(current.fence, current.owner) == (decision.fence + 1, decision.owner)",
+            "(current.fence, current.owner) == (decision.fence, decision.owner)",
+        ),
+    ),
+    # A reconciler's work.
+    _mutant(
+        "work given to two reconcilers",
+        (SIMULATION, INQUIRIES),
+        ("stores.memory_registry", "self._put_off(record, now, now + work)", "self._put_off(record, now, asks_at)"),
+        ("stores.memory_registry", "for _, record in sorted(waiting", "for asks_at, record in sorted(waiting"),
+    ),
+    _mutant(
+        "not found once, and freed",
+        (SIMULATION, JUDGING),
+        ("policies.judging", "if absent >= ENOUGH:", "if absent >= 1:"),
+    ),
+    _mutant(
+        "freed before the quiet period is over",
+        (SIMULATION, JUDGING),
+        (
+            "policies.judging",
+            "inquiry.absent + 1 if inquiry.age >= reconcile.quiet_period else 0",
+            "inquiry.absent + 1",
+        ),
+    ),
+    _mutant(
+        "no answer counted as not found",
+        (SIMULATION, JUDGING),
+        ("policies.judging", "return Asked(0, _pause(", "return Asked(inquiry.absent, _pause("),
     ),
     # The law of a request.
     _mutant(
@@ -278,6 +339,16 @@ MUTANTS = (
             "stores.tiered",
             "if await self._authority.look(record_id) != record:",
             "if await self._authority.look(record_id) is self:",
+        ),
+    ),
+    _mutant(
+        "copy kept of a completion that came too late",
+        SIMULATION,
+        ("stores.tiered", _REFUSED_OR_NOT, _KEPT_ALL_THE_SAME),
+        (
+            "stores.tiered",
+            "        return answer\n\n    async def watch",
+            "        return heard\n\n    async def watch",
         ),
     ),
     # Group commit.

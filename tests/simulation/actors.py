@@ -1,20 +1,16 @@
-"""Those who act on the gateways from outside: clients that call and call again, and an operator.
+"""Clients of the gateways, who call and call again.
 
 A client does as generic clients do: the same key for the same operation, again after whatever may be tried again, at
 any gateway, impatient now and then.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from gateway.errors import GatewayError
-from gateway.policies.admission import claim_for
 from gateway.policies.policy import OnChange
 from gateway.protocol.commands import Reply
-from gateway.protocol.model import Forgotten, RecordId
 from tests.simulation import script
 from tests.simulation.chronicle import Call
 from tests.simulation.gateway import DIGESTER, Life, Surroundings, Visit, facts
@@ -94,47 +90,3 @@ def _taken(who: script.Client, fleet: Fleet, life: Life) -> Call:
     what = f"{call.slot}, caller {call.caller}, payload {call.payload!r}"
     around.chronicle.tell(f"client {who.number}", f"call {call.number} ({what}) arrives at {life.name}")
     return call
-
-
-async def forgetter(order: script.Forget, fleet: Fleet) -> None:
-    """The operator's word, by way of some gateway; again until it is heard."""
-    around = fleet.around
-    await asyncio.sleep(order.at)
-    about = facts("alice", "a")
-    record_id = claim_for(around.routes[order.key], DIGESTER, about, f"key-{order.key}", b"-" * 16).id
-    for _ in range(8):
-        for life in fleet.listening()[:1]:
-            heard: asyncio.Future[bool] = around.loop.create_future()
-            work = _forget(life, around, record_id, _teller(heard))
-            around.loop.spawn(life.place, work)
-            try:
-                async with asyncio.timeout(10):
-                    if await heard:
-                        return
-            except TimeoutError:
-                pass
-        await asyncio.sleep(3)
-
-
-def _teller(heard: "asyncio.Future[bool]") -> Callable[[bool], None]:
-    def tell(outcome: bool) -> None:
-        if not heard.done():
-            heard.set_result(outcome)
-
-    return tell
-
-
-async def _forget(life: Life, around: Surroundings, record_id: RecordId, tell: Callable[[bool], None]) -> None:
-    try:
-        record = await life.store.look(record_id)
-        answer = None if record is None else await life.store.forget(record_id, record.fence)
-    except GatewayError:
-        answer = None
-    done = isinstance(answer, Forgotten) and answer.copies_gone
-    if done:
-        around.chronicle.tell("operator", f"hears that {around.chronicle.slots.get(record_id)} is forgotten")
-        around.chronicle.reached["forgotten, copies gone"] += 1
-        around.chronicle.forgotten.append((around.loop.time(), record_id))
-    elif isinstance(answer, Forgotten):
-        around.chronicle.reached["forgotten, copies not yet gone"] += 1
-    around.wire.after(0, lambda: tell(done))

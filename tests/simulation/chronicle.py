@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from gateway.protocol.commands import Reply
+from gateway.protocol.decisions import Decision
 from gateway.protocol.model import Identity, Record, RecordId, StoredResponse
 
 # The call in whose course something happens, wherever it leads.
@@ -77,6 +78,33 @@ class Ruled:
     after: Record | None
     owner: bytes
     call: int | None
+    # What somebody had decided, where this is what became of that.
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the upstream answered to a gateway about a key of a caller: an execution, that it knows of none
+    (``None``), or nothing that says anything (``is_clear`` is false)."""
+
+    at: float
+    gateway: str
+    key: str
+    caller: str
+    done: Executed | None
+    is_clear: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record that one worker alone may ask about, under its taking ``taken``, until ``until``."""
+
+    at: float
+    id: RecordId
+    gateway: str
+    fence: int
+    taken: bytes
+    until: float
 
 
 @dataclass(slots=True)
@@ -98,6 +126,12 @@ class Chronicle:
     moment: Callable[[str, Call], None] = field(default=lambda *_: None)
     # When the operator heard that an answer is gone, copies included.
     forgotten: list[tuple[float, RecordId]] = field(default_factory=list)
+    # Answers that an operator made up.
+    invented: list[StoredResponse] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
+    # When the work under a taking was given back.
+    let_go: dict[bytes, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     # Which gateway did nothing from when until when: crashes, pauses and ends of processes.
     stops: list[tuple[int, float, float]] = field(default_factory=list)

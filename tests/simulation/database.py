@@ -1,20 +1,15 @@
-"""The simulated authority: one database for all gateways, and each gateway's way to it.
+"""The simulated authority: one database for all gateways.
 
-The database applies the law of a record (``protocol.claims``, by the reference store) to each operation at one moment,
-at its own clock. On the way are the real group commit, its repetitions and deadlines, and a network that loses replies.
+Applies the law of a record (``protocol.claims``, by the reference store) to each operation at one moment, at its own
+clock, and notes what came of it. How a gateway gets there is for ``line``.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any, TypeVar
 
-from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Erasure, SweepCounts
+from gateway.ports import SweepCounts
 from gateway.protocol import claims
-from gateway.protocol.dossier import GATEWAY
+from gateway.protocol.decisions import Decision
 from gateway.protocol.model import (
     Busy,
     Claim,
@@ -30,30 +25,15 @@ from gateway.protocol.model import (
     Unknown,
     Verdict,
 )
-from gateway.stores.batching import GroupCommit, Outcome
 from gateway.stores.memory import MemoryStore
-from gateway.stores.watching import Watch, Watches
 from tests.protocol.test_record_law import NAMES
 from tests.simulation.chronicle import Chronicle, Ruled
+from tests.simulation.deciding import Register, at_once
 from tests.simulation.wire import Wire
-
-Result = TypeVar("Result")
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SECRET = b"simulated secret"
-# As the Postgres store has it: how long an operation is issued again, and when its caller hears of it at the latest.
-DEADLINE = timedelta(seconds=2)
 EVENTS = {"Complete": "complete", "Release": "release", "MarkUnknown": "mark unknown"}
-
-
-def at_once(work: Coroutine[Any, Any, Result]) -> Result:
-    """The outcome of a coroutine of the reference store, none of which ever waits."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        outcome: Result = end.value
-        return outcome
-    raise AssertionError("the reference store never waits")
 
 
 class Ledger(MemoryStore):
@@ -67,24 +47,13 @@ class Ledger(MemoryStore):
         return EPOCH + timedelta(seconds=self._seconds())
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """A settlement on its way into a batch."""
-
-    grant: Grant
-    settlement: Settlement
-
-
-Operation = Claim | Settle
-Answer = Verdict | Settled | Moved
-
-
 class Database:
     """The server. ``words``: who is told that a record was settled."""
 
     def __init__(self, wire: Wire, chronicle: Chronicle) -> None:
         self.ledger = Ledger(wire.loop.time)
         self.words: list[Callable[[RecordId], None]] = []
+        self.register = Register(self, chronicle)
         self._wire = wire
         self._chronicle = chronicle
 
@@ -108,7 +77,7 @@ class Database:
         if isinstance(verdict, Granted):
             self._granted(claim, before, after, verdict.grant)
         event = "claim" if claim.takeover is None else "claim, policy retry"
-        self._note(claim.id, event, verdict, before, after, claim.owner)
+        self.note(claim.id, event, verdict, before, after, claim.owner)
         return verdict
 
     def _granted(self, claim: Claim, before: Record | None, after: Record | None, grant: Grant) -> None:
@@ -121,11 +90,12 @@ class Database:
             reached["key claimed again after its retention"] += 1
 
     def claim_too_late(self, claim: Claim) -> Callable[[], None]:
-        """The statement as it is under way: it writes what it has read was true, or nothing."""
+        """The statement as it is under way: it writes what followed from what it read, over just that, or nothing."""
         read = self.stored(claim.id)
+        judged = claims.judge(read, claim, self.ledger._now())
 
         def arrives() -> None:
-            if self.stored(claim.id) is read:
+            if isinstance(judged, Granted) and self.stored(claim.id) is read:
                 self._chronicle.reached["claim that took effect after its connection broke"] += 1
                 self.claim(claim)
 
@@ -139,7 +109,7 @@ class Database:
         event = EVENTS[type(settlement).__name__]
         if isinstance(before, Unknown) and isinstance(after, Completed):
             self._chronicle.reached["late completion"] += 1
-        self._note(grant.id, event, answer, before, after, grant.owner)
+        self.note(grant.id, event, answer, before, after, grant.owner)
         if after != before:
             for tell in self.words:
                 tell(grant.id)
@@ -149,7 +119,7 @@ class Database:
         """Law S7."""
         before = self.current(record_id)
         answer = at_once(self.ledger.forget(record_id, fence, by, note))
-        self._note(record_id, "forget", answer, before, self.current(record_id), b"")
+        self.note(record_id, "forget", answer, before, self.current(record_id), b"")
         return answer
 
     def sweep(self, limit: int) -> SweepCounts:
@@ -177,14 +147,22 @@ class Database:
             self._chronicle.record[state, "its time is over"] += 1
         self._rule(record_id, Ruled(self._wire.loop.time(), "its time is over", "", was, now, b"", None))
 
-    def _note(
-        self, record_id: RecordId, event: str, answer: object, before: Record | None, after: Record | None, owner: bytes
+    def note(
+        self,
+        record_id: RecordId,
+        event: str,
+        answer: object,
+        before: Record | None,
+        after: Record | None,
+        owner: bytes,
+        decision: Decision | None = None,
     ) -> None:
+        """For the checker, and for whoever waits for this moment."""
         word = NAMES.get(type(answer), type(answer).__name__)
         self._chronicle.record[NAMES[type(before)], event] += 1
         call = self._chronicle.owners.get(owner)
         number = None if call is None else call.number
-        self._rule(record_id, Ruled(self._wire.loop.time(), event, word, before, after, owner, number))
+        self._rule(record_id, Ruled(self._wire.loop.time(), event, word, before, after, owner, number, decision))
         if call is not None and word in ("granted", "settled"):
             self._chronicle.moment(word, call)
 
@@ -197,108 +175,3 @@ class Database:
             change = f"{NAMES[type(ruled.before)]} -> {NAMES[type(ruled.after)]} (fence {fence})"
             by = "" if ruled.call is None else f" by call {ruled.call}"
             chronicle.tell("database", f"{slot}: {ruled.event}{by}: {ruled.word or 'turned'}: {change}")
-
-
-class Line:
-    """``ports.Authority`` as one gateway has it."""
-
-    def __init__(self, database: Database, wire: Wire, gateway: int) -> None:
-        self._database = database
-        self._wire = wire
-        self._gateway = gateway
-        self.watches = Watches()
-        self._commits: GroupCommit[Operation, Answer] = GroupCommit(self._commit, deadline=DEADLINE, heard_by=DEADLINE)
-
-    async def claim(self, claim: Claim) -> Verdict:
-        """By group commit."""
-        answer = await self._commits.submit(claim)
-        assert not isinstance(answer, Settled | Moved)
-        return answer
-
-    async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
-        """By group commit."""
-        answer = await self._commits.submit(Settle(grant, settlement))
-        assert isinstance(answer, Settled | Moved)
-        self.watches.tell(grant.id)
-        return answer
-
-    async def watch(self, record_id: RecordId) -> Watch:
-        """Word comes over the network, or it does not."""
-        return self.watches.watch(record_id)
-
-    async def forget(
-        self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
-    ) -> Forgotten | Moved | Busy:
-        """By itself."""
-        return await self._asked(lambda: self._database.forget(record_id, fence, by, note))
-
-    async def look(self, record_id: RecordId) -> Record | None:
-        """By itself."""
-        return await self._asked(lambda: self._database.current(record_id))
-
-    async def sweep(self, limit: int) -> SweepCounts:
-        """By itself."""
-        return await self._asked(lambda: self._database.sweep(limit))
-
-    async def erasures(self, incarnation: str, after: Erasure | None, limit: int) -> Sequence[Erasure]:
-        """Law E2."""
-        return await self._asked(lambda: at_once(self._database.ledger.erasures(incarnation, after, limit)))
-
-    async def erasure(self, record_id: RecordId) -> Erasure | None:
-        """Law E2."""
-        return await self._asked(lambda: at_once(self._database.ledger.erasure(record_id)))
-
-    async def note_erased(self, erasures: Sequence[Erasure], incarnation: str) -> None:
-        """Law E3."""
-        await self._asked(lambda: at_once(self._database.ledger.note_erased(erasures, incarnation)))
-
-    async def count(self) -> Mapping[str, int]:
-        """By itself."""
-        return await self._asked(lambda: at_once(self._database.ledger.count()))
-
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """One secret for all."""
-        ledger = self._database.ledger
-        return await self._asked(lambda: at_once(ledger.digest_key(configured, accept_change=accept_change)))
-
-    async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
-        """One for all."""
-        ledger = self._database.ledger
-        return await self._asked(
-            lambda: at_once(ledger.remember_key_space(namespace, settings, accept_change=accept_change))
-        )
-
-    async def ping(self) -> None:
-        """Whether it answers."""
-        await self._asked(lambda: None)
-
-    async def close(self) -> None:
-        """What has arrived is committed."""
-        await self._commits.close()
-
-    async def _asked(self, ask: Callable[[], Result]) -> Result:
-        try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
-                return await self._wire.trip("authority", self._gateway, ask)
-        except TimeoutError:
-            raise StoreUnavailable("the database did not answer in time", unsure=True) from None
-
-    def _commit(self, batch: Sequence[Operation], begun: Callable[[], None]) -> Awaitable[Sequence[Outcome[Answer]]]:
-        def late() -> Callable[[], object]:
-            arriving = [self._under_way(each) for each in batch]
-            return lambda: [act() for act in arriving]
-
-        return self._wire.trip("authority", self._gateway, lambda: [self._done(each) for each in batch], begun, late)
-
-    def _under_way(self, operation: Operation) -> Callable[[], object]:
-        if isinstance(operation, Claim):
-            return self._database.claim_too_late(operation)
-        return partial(self._database.settle, operation.grant, operation.settlement)
-
-    def _done(self, operation: Operation) -> Outcome[Answer]:
-        of = operation if isinstance(operation, Claim) else operation.grant
-        if self._wire.trouble("damage", self._gateway) and self._database.stored(of.id) is not None:
-            return RecordUnreadable("the record is damaged")
-        if isinstance(operation, Claim):
-            return self._database.claim(operation)
-        return self._database.settle(operation.grant, operation.settlement)

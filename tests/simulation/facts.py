@@ -5,6 +5,7 @@ Knows what a policy gives leave for, and for how long a key is remembered. Refus
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 
 from gateway.policies.policy import Policy
 from gateway.protocol.model import Identity, Record, RecordId, Released, StoredResponse
@@ -28,6 +29,7 @@ class Facts:
         self.troubles = ended.around.wire.troubles
         self.at_end = ended.around.loop.time()
         self._routes = ended.script.routes
+        self._decisions: dict[str, list[Ruled]] = {}
         self.records: dict[str, RecordId] = {slot: record_id for record_id, slot in self.told.slots.items()}
         self.sent: defaultdict[str, list[Sent]] = defaultdict(list)
         for sent in self.told.sent:
@@ -55,7 +57,7 @@ class Facts:
         """Whether a policy gave leave to send again, or the key had been forgotten by then."""
         if self.passed(first.call, second.call) or not self.is_remembered(first.call, first.at, second.at):
             return True
-        if self.proved_unexecuted(first, second.at):
+        if self.proved_unexecuted(first, second.at) or self.freed(first.call, second.call):
             return True
         policy = self.policy(first.call)
         if "retry" not in second.call.choices or policy.terms.on_unknown is not OnUnknown.RETRY:
@@ -82,7 +84,33 @@ class Facts:
 
     def same_operation(self, first: Executed, second: Executed) -> bool:
         """Whether the key had to keep the second one from being executed."""
-        return not self.passed(first.call, second.call) and self.is_remembered(first.call, first.at, second.at)
+        if self.passed(first.call, second.call) or self.freed(first.call, second.call):
+            return False
+        return self.is_remembered(first.call, first.at, second.at)
+
+    def decisions(self, slot: str) -> list[Ruled]:
+        """Those that changed the record, in order."""
+        if slot not in self._decisions:
+            rulings = self.told.ruled.get(self.records[slot], [])
+            self._decisions[slot] = [each for each in rulings if each.decision and each.after != each.before]
+        return self._decisions[slot]
+
+    def releases(self, slot: str) -> list[Ruled]:
+        """The decisions by which the key was free again."""
+        return [each for each in self.decisions(slot) if isinstance(each.after, Released)]
+
+    def freed(self, one: Call, other: Call) -> bool:
+        """Whether a decision gave leave for the later one of two: sent after it, by a grant that came after it."""
+        releases = self.releases(one.slot)
+        if not releases or one is other:
+            return False
+        first, *_, last = sorted(
+            (sent for sent in self.sent[one.slot] if sent.call in (one, other)), key=lambda sent: sent.at
+        )
+        granted = [
+            each.at for each in self.rulings(last.call) if each.call == last.call.number and each.word == "granted"
+        ]
+        return any(first.at <= each.at <= granted[0] for each in releases if granted)
 
     def behind(self, response: StoredResponse) -> Executed | None:
         """The execution that an answer tells of, if it is that answer."""
@@ -91,6 +119,15 @@ class Facts:
             return None
         done = self.told.executed[int(number)]
         return done if (done.answer.status, done.answer.body) == (response.status, response.body) else None
+
+    def seconds(self, instant: datetime) -> float:
+        """When in the history the database's clock shows ``instant``."""
+        return (instant - self.database.instant(0)).total_seconds()
+
+    def last_granted(self, slot: str, by: float) -> Call:
+        """Whose call had the key last."""
+        granted = [each for each in self.told.ruled[self.records[slot]] if each.word == "granted" and each.at <= by]
+        return self.told.owners[granted[-1].owner]
 
     def rulings(self, call: Call) -> list[Ruled]:
         """What the authority said of the call's key, in order."""

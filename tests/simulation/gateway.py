@@ -8,23 +8,26 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import cast
 
 from gateway.errors import OutcomeUnknown, StoreUnavailable
 from gateway.policies.admission import claim_for
 from gateway.policies.routing import Route
-from gateway.ports import Outgoing, Store
+from gateway.policies.templates import Gap
+from gateway.ports import Outgoing
 from gateway.protocol.commands import Command, Reply, Streamed
 from gateway.protocol.events import CallerGone, Event
 from gateway.protocol.exchange import Call as Asked
 from gateway.protocol.fingerprint import Digester, RequestFacts
 from gateway.protocol.terms import OnConflict, OnUnknown
+from gateway.registry import Records
 from gateway.runner.exchanges import Errand, Exchange, Exchanges, Ports
+from gateway.runner.reconciling import Reconciling
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.tiered import TieredStore
-from gateway.stores.tiered_registry import Authority
-from tests.simulation import database, front
+from gateway.wiring.asking import LAST_INQUIRIES
+from tests.simulation import database, front, line
 from tests.simulation.chronicle import CALL, Call, Chronicle
+from tests.simulation.inquiring import Inquirer, Log
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.observing import LoopClock, Watcher
 from tests.simulation.upstream import Api, Hop
@@ -44,6 +47,7 @@ class Surroundings:
     database: database.Database
     fronts: front.Fronts | None
     api: Api
+    log: Log
     routes: tuple[Route, ...]
 
 
@@ -114,15 +118,16 @@ class Life:
         self.listens = False
         self.visits: list[Visit] = []
         self._around = around
-        self.line = database.Line(around.database, around.wire, number)
+        self.line = line.Line(around.database, around.wire, number, self.place)
         observer, clock = Watcher(around.chronicle, name), LoopClock(around.loop)
-        self.store: Store = self.line
+        self.store: Records = self.line
         if around.fronts is not None:
             way = front.Line(around.fronts, around.wire, number, around.chronicle)
-            # No operator and no reconciler comes to these gateways: nothing but calls is asked of the authority.
-            self.store = TieredStore(cast("Authority", self.line), way, observer, clock)
+            self.store = TieredStore(self.line, way, observer, clock)
         self._observer = observer
         self.exchanges = Exchanges(Ports(self.store, Hop(around.api), observer, clock))
+        pauses = Random(f"pauses {name}")
+        self._reconciling = Reconciling(self.store, Inquirer(around.log, name), observer, around.routes, pauses.random)
         around.chronicle.tell(name, "starts")
         around.loop.spawn(self.place, self._serve())
 
@@ -133,6 +138,7 @@ class Life:
                 self.listens = True
             except StoreUnavailable:
                 await asyncio.sleep(1)
+        self._reconciling.start()
         await keep_sweeping(self.store, self._observer)
 
     def hear(self, tell: Callable[[], object]) -> None:
@@ -159,6 +165,7 @@ class Life:
         async def end() -> None:
             self.exchanges.closing = True
             await self.exchanges.drain(grace)
+            await self._reconciling.stop(LAST_INQUIRIES)
             await self.store.close()
             self._around.wire.after(0, ended)
 
@@ -214,7 +221,10 @@ class Life:
         """As the edge makes it."""
         around, route = self._around, self._around.routes[call.key]
         about = facts(call.caller, call.payload)
-        claim = claim_for(route, DIGESTER, about, f"key-{call.key}", around.chance.randbytes(16))
+        key, reconcile = f"key-{call.key}", route.policy.reconcile
+        left = None if reconcile is None else reconcile.leave(about, key)
+        assert not isinstance(left, Gap)
+        claim = claim_for(route, DIGESTER, about, key, around.chance.randbytes(16), left)
         around.chronicle.slots[claim.id] = call.slot
         around.chronicle.owners[claim.owner] = call
         terms = route.policy.terms

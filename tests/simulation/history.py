@@ -4,19 +4,33 @@ After the last fault everything heals; then leases run out, and every call comes
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any, assert_never
 
 from gateway.protocol.terms import OnUnknown
-from tests.simulation import actors, script
+from tests.simulation import actors, operators, script
 from tests.simulation.actors import Fleet
 from tests.simulation.chronicle import Call, Chronicle
 from tests.simulation.database import Database
 from tests.simulation.front import Fronts
 from tests.simulation.gateway import Life, Surroundings
+from tests.simulation.inquiring import Log
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.script import Client, Crash, Drain, Forget, FrontFault, Mood, Pause, Script, Trouble
+from tests.simulation.script import (
+    SHORT,
+    Client,
+    Crash,
+    Decide,
+    Drain,
+    Forget,
+    FrontFault,
+    Mood,
+    Pause,
+    Script,
+    Trouble,
+)
 from tests.simulation.upstream import Api
 from tests.simulation.wire import Wire
 
@@ -57,7 +71,10 @@ class _Stage:
         for key, route in enumerate(plan.routes):
             if route.policy.terms.on_unknown is OnUnknown.RETRY and route.policy.upstream_retention is not None:
                 api.remembers[key] = route.policy.upstream_retention.total_seconds()
-        self._around = Surroundings(self._loop, wire, chance, self._chronicle, database, fronts, api, plan.routes)
+        # A key that was forgotten means another call, and its question is not answered with the call before.
+        life = SHORT.response + SHORT.key if plan.routes[0].policy.retention == SHORT else timedelta(days=1)
+        log = Log(api, Random(f"log {plan.chance}"), life.total_seconds() - 5)
+        self._around = Surroundings(self._loop, wire, chance, self._chronicle, database, fronts, api, log, plan.routes)
         self._fleet = Fleet(self._around, plan.chance, [None] * plan.gateways)
         self._names = [0] * plan.gateways
         self._ends = plan.lasts
@@ -100,7 +117,9 @@ class _Stage:
             case Client():
                 self._loop.spawn(self._world, actors.client(item, self._fleet))
             case Forget():
-                self._loop.spawn(self._world, actors.forgetter(item, self._fleet))
+                self._loop.spawn(self._world, operators.forgetter(item, self._fleet))
+            case Decide():
+                self._loop.spawn(self._world, operators.decider(item, self._fleet))
             case Crash() | Pause():
                 self._after(item.at, self._arm, item)
             case Drain():

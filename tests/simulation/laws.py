@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from gateway.protocol.model import Completed, InFlight, Origin, Record, RecordId, StoredResponse, Unknown
 from gateway.protocol.outcomes import Outcome
 from gateway.protocol.terms import Meaning, OnUnknown
-from tests.simulation import hearing
+from tests.simulation import decided, hearing
 from tests.simulation.chronicle import Call, Ruled, Sent
 from tests.simulation.facts import UNDER_WAY, Facts
 from tests.simulation.history import Ended
@@ -25,7 +25,7 @@ ASKED_AGAIN = 10.0
 def breaches(ended: Ended) -> list[str]:
     """Every breach of a history, in the order of the laws."""
     facts = Facts(ended)
-    return [f"{law.__name__}: {breach}" for law in (*LAWS, *hearing.LAWS) for breach in law(facts)]
+    return [f"{law.__name__}: {breach}" for law in (*LAWS, *hearing.LAWS, *decided.LAWS) for breach in law(facts)]
 
 
 def i0_no_fault_of_its_own(facts: Facts) -> Iterator[str]:
@@ -51,6 +51,7 @@ def i1_executed_once(facts: Facts) -> Iterator[str]:
         for first, second in pairwise(done):
             if facts.same_operation(first, second):
                 yield f"{slot}: executed at {first.at:.3f} and again at {second.at:.3f}"
+            facts.told.reached["executed again by a decision's leave"] += facts.freed(first.call, second.call)
 
 
 def i4_second_payload(facts: Facts) -> Iterator[str]:
@@ -146,6 +147,8 @@ def i8_completed(facts: Facts) -> Iterator[str]:
 
 def _executed_for(facts: Facts, slot: str, ruled: Ruled, record: Completed) -> Iterator[str]:
     answer = record.answer
+    if answer in facts.told.invented and ruled.decision is not None:
+        return
     if not isinstance(answer, StoredResponse):
         if not any(done.call.slot == slot and done.at <= ruled.at for done in facts.told.executed):
             yield f"{slot} is complete, and was never executed"

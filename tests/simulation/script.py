@@ -13,6 +13,7 @@ from gateway.policies.policy import OnChange, Policy
 from gateway.policies.routing import Match, Route, Target, Timeouts
 from gateway.protocol.model import Retention
 from gateway.protocol.terms import UNKNOWN_WHERE_ASKED, OnConflict, OnStoreDown, OnUnknown, Terms
+from tests.simulation.asking import reconcile
 
 TIMES = Timeouts(
     connect=timedelta(seconds=1), response=timedelta(seconds=4), total=timedelta(seconds=8), idle=timedelta(seconds=3)
@@ -108,7 +109,17 @@ class Forget:
     key: int
 
 
-Item = Client | Crash | Pause | Drain | Trouble | FrontFault | Mood | Forget
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """An operator decides what he finds unknown, so long after it was shown to him. ``errs``: against the log."""
+
+    at: float
+    thinks: float
+    errs: bool
+    number: int
+
+
+Item = Client | Crash | Pause | Drain | Trouble | FrontFault | Mood | Forget | Decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,9 @@ def script(seed: int) -> Script:
             # The front is out of reach just then.
             kind, lasts = chance.choice(TROUBLES["front"]), chance.uniform(0.5, 20)
             items.append(Trouble(begun, begun + lasts, "front", kind, None, 1.0))
+    deciding = Random(f"deciding {seed}")
+    routes = tuple(_reconciled(deciding, route) for route in routes)
+    items += _decisions(deciding, calls, gateways)
     return Script(seed, gateways, tiered, routes, tuple(items), lasts)
 
 
@@ -225,6 +239,30 @@ def _route(chance: Random, key: int, retention: Retention) -> Route:
         max_response_body=MOST_KEPT,
     )
     return Route(f"key-{key}", Match(), Target("http", "api", 80, timeouts=TIMES), policy)
+
+
+def _reconciled(chance: Random, route: Route) -> Route:
+    """Some of the routes that would hold have the upstream asked instead."""
+    policy = route.policy
+    # A long history has its reconcilers look in vain for most of the time.
+    rest = 0.8 if policy.retention == SHORT else 0.5
+    if policy.terms.on_unknown is not OnUnknown.HOLD or chance.random() < rest:
+        return route
+    terms = replace(policy.terms, unknown=UNKNOWN_WHERE_ASKED, on_unknown=OnUnknown.RECONCILE)
+    return replace(route, policy=replace(policy, terms=terms, reconcile=reconcile(chance)))
+
+
+def _decisions(chance: Random, calls: list[float], gateways: int) -> list[Item]:
+    """Operators, one or two at a time, who decide at once or on what they saw a while ago; and a store that fails."""
+    items: list[Item] = []
+    if chance.random() < 0.5:
+        at = chance.choice(calls) + chance.choice((chance.uniform(1, 9), chance.uniform(9, 40)))
+        for number in range(chance.choice((1, 1, 2))):
+            thinks = chance.choice((0.0, chance.uniform(0, 3), chance.uniform(3, 25)))
+            items.append(Decide(at + chance.uniform(0, 2) * number, thinks, chance.random() < 0.2, number))
+        if chance.random() < 0.4:
+            items.append(_trouble(chance, at + chance.uniform(0, 3), gateways, "authority"))
+    return items
 
 
 def _client(chance: Random, number: int, keys: int, lasts: float) -> Client:
