@@ -209,9 +209,15 @@ def test_a_first_call_costs_two_commits_and_two_trips_and_a_replay_one_trip(
     assert trips() == {"get": len(keys), **kept}
     assert commits() - before == 2 * len(keys)
 
-    before = commits()
-    redis.server.ask.config_resetstat()
-    assert {fleet.ask(key).told for key in keys} == {"201 replayed"}
-    assert trips() == {"get": len(keys)}
-    assert commits() == before
+    def replays() -> tuple[dict[str, int], int]:
+        before = commits()
+        redis.server.ask.config_resetstat()
+        assert {fleet.ask(key).told for key in keys} == {"201 replayed"}
+        return trips(), commits() - before
+
+    # On a busy machine an answer may come later than its budget; that replay is Postgres', and its copy is renewed.
+    faults = -1.0
+    while (seen := fleet.metric('front_asked_total{result="fault"}')) != faults:
+        faults, price = seen, replays()
+    assert price == ({"get": len(keys)}, 0)
     assert len(upstream.log) == 21
