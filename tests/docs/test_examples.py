@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.config.load import check
-from tests.docs.readme import with_secrets
+from tests.docs.pages import with_secrets
 from tests.docs.sample_apis import ListByKey, LookUpByReference, SampleApi, SearchByMetadata
 from tests.stage import Heard, Stage, playing_file
 from tests.upstream import Upstream

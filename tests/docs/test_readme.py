@@ -1,4 +1,4 @@
-"""The README cannot rot: its commands, its configuration, its outputs and its diagram are run and compared."""
+"""What the README and the pages show beyond configurations: outputs, figures, requests, the diagram, word for word."""
 
 import re
 import shlex
@@ -6,14 +6,13 @@ from pathlib import Path
 
 from gateway.config.load import check, load
 from gateway.policies.downstream import Downstream
-from tests.docs.readme import README, block, blocks, shell_lines, with_secrets
+from loadtests.commits import CALLERS, STORES
+from tests.docs.pages import block, commands
 from tests.measuring.commands import printed
 from tests.process import anywhere, run, serving
 from tests.protocol.diagram import mermaid
 from tests.stage import call
 from tests.upstream import Play, Upstream
-
-ANYWHERE = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 
 
 def plain(text: str) -> str:
@@ -29,26 +28,10 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert plain(run("demo", folder=tmp_path).stdout) == plain(block("output", "demo"))
 
 
-def test_every_configuration_is_good(tmp_path: Path) -> None:
-    named = {name: text for kind, name, text in blocks() if kind == "config"}
-    assert "payments.yaml" in named
-    for name, text in named.items():
-        (tmp_path / name).write_text(with_secrets(text, tmp_path))
-        assert check(tmp_path / name, {}) == (), name
-
-
 def test_the_limits_that_are_shown_are_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "limits.yaml"
     file.write_text(block("config", "limits.yaml"))
     assert load(file, {}, {}).downstream == Downstream()
-
-
-def test_every_piece_of_a_configuration_is_good_beside_a_route(tmp_path: Path) -> None:
-    pieces = [text for kind, _, text in blocks() if kind == "yaml"]
-    assert len(pieces) == 4
-    for piece in pieces:
-        (tmp_path / "piece.yaml").write_text(f"{piece}\nroutes: [{{name: a, upstream: {{url: 'https://u'}}}}]\n")
-        assert check(tmp_path / "piece.yaml", {}) == ()
 
 
 def test_the_listener_with_tls_is_good_where_its_files_are(tmp_path: Path) -> None:
@@ -62,32 +45,8 @@ def test_the_listener_with_tls_is_good_where_its_files_are(tmp_path: Path) -> No
     assert check(file, {}) == ()
 
 
-def test_every_command_is_one_that_a_test_runs() -> None:
-    """A new command in the README needs a test below; the two set-up lines are run by ``.ci/run`` in a fresh clone."""
-    commands = [line for line in shell_lines() if not line.startswith("python3.11")]
-    assert [shlex.split(line)[:2] for line in commands] == [
-        ["idempotency-gateway", "serve"],
-        ["curl", "http://127.0.0.1:8080/v1/charges"],
-        ["idempotency-gateway", "check"],
-        ["idempotency-gateway", "serve"],
-    ]
-
-
-def test_the_gateway_commands_do_what_they_say(tmp_path: Path) -> None:
-    (tmp_path / "payments.yaml").write_text(block("config", "payments.yaml"))
-    for line in shell_lines():
-        command = shlex.split(line)
-        if command[0] != "idempotency-gateway":
-            continue
-        if command[1] == "serve":
-            with serving(*command[2:], *ANYWHERE, folder=tmp_path) as served:
-                assert served.stop() == 0
-        else:
-            assert run(*command[1:], folder=tmp_path).returncode == 0
-
-
 def test_the_curl_line_is_a_guarded_call(upstream: Upstream, tmp_path: Path) -> None:
-    (line,) = [line for line in shell_lines() if line.startswith("curl")]
+    (line,) = commands("curl", "first-call")
     words = shlex.split(line)
     headers = [tuple(words[at + 1].split(": ", 1)) for at, word in enumerate(words) if word == "-H"]
     body = words[words.index("-d") + 1].encode()
@@ -105,25 +64,21 @@ def test_the_operators_commands_lead_to_the_answer_that_a_retry_gets(upstream: U
         upstream.then(Play(then="reset"))
         assert call(served.port, "POST", "/", key, b"{}").told == "502 unknown outcome-unknown"
         environ = {"IDEMPOTENCY_GATEWAY_ADMIN__LISTEN": f"127.0.0.1:{served.admin_port}"}
-        for line in block("operator", "keys").splitlines():
+        for line in commands("operator", "keys"):
             ended = run(*shlex.split(line)[1:], folder=tmp_path, environ=environ)
             assert (ended.returncode, ended.stderr) == (0, ""), line
         heard = call(served.port, "POST", "/", key, b"{}")
         assert (heard.told, heard.body) == ("201 replayed", b'{"id": 1}')
 
 
-def test_verbs_that_the_text_names_exist(tmp_path: Path) -> None:
-    named = set(
-        re.findall(r"`(?:idempotency-gateway )?(serve|check|schema|migrate|sweep|demo|keys)\b", README.read_text())
-    )
-    assert named == {"serve", "check", "schema", "migrate", "sweep", "demo", "keys"}
-    for verb in named:
-        assert run(verb, "--help", folder=tmp_path).returncode == 0
-
-
-def test_the_benchmark_runs_and_prints_the_table_that_the_readme_shows() -> None:
+def test_the_benchmark_runs_and_prints_the_table_that_is_shown() -> None:
     arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "8"]
     printed_lines = printed("loadtests.bench", *arguments).splitlines()
     shown = block("output", "bench")
     names = [line[:22].strip() for line in shown.strip().splitlines()[1:12]]
     assert [line[:22].strip() for line in printed_lines[1:12]] == names
+
+
+def test_the_figures_of_group_commit_have_the_rows_that_the_instrument_prints() -> None:
+    rows = [line[:36].strip() for line in block("figures", "commits").splitlines()[1:]]
+    assert rows == [f"{callers} callers, {name}" for callers in CALLERS for name in STORES]

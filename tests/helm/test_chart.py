@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.telemetry.metrics import METRICS, PREFIX
-from tests.docs.readme import README, block
+from tests.docs.pages import README, block
 from tests.helm.rendering import (
     MOUNTED_CONFIG,
     MOUNTED_SECRETS,
