@@ -22,7 +22,7 @@ imports:
 	$(BIN)/lint-imports
 
 test:
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 load:
 	$(BIN)/python -m pytest tests/load

@@ -19,9 +19,9 @@ from gateway.policies.policy import Policy
 from gateway.policies.routing import RouteTable
 from gateway.ports import Observer
 from gateway.protocol import observations as seen
+from gateway.protocol.claims import RESPONSE_TIMEOUT
 from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Entry, Open, Page, Query, State
-from gateway.protocol.exchange import RESPONSE_TIMEOUT
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.key import parse_key
 from gateway.protocol.model import Busy, Complete, Forgotten, Moved, RecordId, Release, Retention

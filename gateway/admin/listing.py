@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from gateway.admin import problems, shapes
 from gateway.admin.desk import Desk
 from gateway.admin.problems import Fault, Refused
-from gateway.protocol.dossier import Cursor
+from gateway.protocol.dossier import Cursor, Dossier
 from gateway.protocol.dossier import Query as Wanted
 from gateway.protocol.model import RecordId
 
@@ -29,6 +29,9 @@ def reading(desk: Desk, outcomes: Outcomes, route: type[APIRoute]) -> APIRouter:
     """The routes for whoever may read; ``outcomes`` are this gateway's, by route."""
     router = APIRouter(prefix="/api", route_class=route, tags=["records"])
 
+    def alone(dossier: Dossier) -> shapes.Record:
+        return shapes.with_history(dossier, desk.listening_until(dossier.entry))
+
     @router.get("/keys", operation_id="listKeys", summary="List records, newest first")
     async def keys(wanted: Annotated[shapes.Filter, Query()]) -> shapes.Page:
         """Records by state, route, age or key, in pages: give `next` as `cursor` for the following one."""
@@ -37,7 +40,7 @@ def reading(desk: Desk, outcomes: Outcomes, route: type[APIRoute]) -> APIRouter:
             entries = [shapes.record(each) for each in page.entries]
         else:
             found = [await desk.dossier(each.id) for each in page.entries]
-            entries = [shapes.with_history(each) for each in found if each is not None]
+            entries = [alone(each) for each in found if each is not None]
         return shapes.Page(keys=entries, next=written(page.next) if page.next else None)
 
     @router.get("/keys/{id}", operation_id="getKey", summary="One record with its history")
@@ -46,7 +49,7 @@ def reading(desk: Desk, outcomes: Outcomes, route: type[APIRoute]) -> APIRouter:
         found = await desk.dossier(shapes.record_id(id))
         if found is None:
             raise Refused(problems.no_record())
-        return shapes.with_history(found)
+        return alone(found)
 
     @router.get("/stats", operation_id="getStats", summary="How things stand")
     async def figures() -> shapes.Stats:

@@ -125,6 +125,9 @@ class Record(BaseModel):
     reason: str | None = Field(description="Why an unknown one is unknown.", examples=["timeout"])
     reconciler: Asking | None = Field(description="While a reconciler is at work on it.")
     answer: Answer | None = Field(default=None, description="Of a completed record.")
+    answer_until: datetime | None = Field(
+        default=None, description="Until when an unknown call itself may yet be answered; decide after that."
+    )
     history: list[Happened] | None = Field(default=None, description="Everything that happened to it, oldest first.")
 
 
@@ -180,11 +183,12 @@ def record(entry: Entry) -> Record:
     )
 
 
-def with_history(dossier: Dossier) -> Record:
-    """A record by itself."""
+def with_history(dossier: Dossier, listening_until: datetime | None = None) -> Record:
+    """A record by itself; ``listening_until`` as the desk tells it."""
     completed = dossier.entry.state is State.COMPLETED
     told: dict[str, Any] = {
         "answer": Answer(status=dossier.status, size=dossier.size) if completed else None,
+        "answer_until": listening_until,
         "history": [Happened.of(event) for event in dossier.history],
     }
     return record(dossier.entry).model_copy(update=told)

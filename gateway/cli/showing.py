@@ -97,6 +97,8 @@ def _further(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         status = "does not open" if answer["status"] is None else str(answer["status"])
         size = "body not kept" if answer["size"] is None else _bytes(answer["size"])
         yield "answer", f"{status}, {size}"
+    if listening := record["answer_until"]:
+        yield "listening", f"the call itself may yet be answered, until {moment(listening)}; decide after that"
     if work := record["reconciler"]:
         yield "asked", f"{work['asks']} times; the upstream is asked next at {moment(work['next_at'])}"
 

@@ -54,6 +54,9 @@ from gateway.protocol.model import (
 
 Answer = TypeVar("Answer", covariant=True)  # noqa: PLC0105 - a ruling only gives it
 
+# Of a call whose caller was answered while it went on.
+RESPONSE_TIMEOUT = "response-timeout"
+
 # Reasons that the law itself gives; the others come from whoever saw the call end.
 LEASE_OVER = "lease-over"
 TAKEOVER_NOT_EXECUTED = "takeover-not-executed"
@@ -107,7 +110,7 @@ def judge(record: Record | None, claim: Claim, now: datetime) -> Verdict:
         return stranger
     if isinstance(current, Unknown) and claim.takeover is not None and now < current.first_sent_at + claim.takeover:
         return Granted(_grant(claim, current.fence + 1, taken_over=True))
-    return _refusal(current, now)
+    return _refusal(current, claim, now)
 
 
 def stranger_to(claim: Claim, known: Identity) -> Mismatch | CallerChanged | None:
@@ -120,13 +123,13 @@ def stranger_to(claim: Claim, known: Identity) -> Mismatch | CallerChanged | Non
     return None
 
 
-def _refusal(record: InFlight | Unknown | Completed | Expired, now: datetime) -> Refusal:
+def _refusal(record: InFlight | Unknown | Completed | Expired, claim: Claim, now: datetime) -> Refusal:
     match record:
         case InFlight():
             return busy(record, now)
         case Unknown():
             asks_in = None if record.asks_at is None else max(timedelta(0), record.asks_at - now)
-            return Undecided(record.since, asks_in)
+            return Undecided(record.since, asks_in, _running(record, claim, now))
         case Completed():
             if isinstance(record.answer, NotKept):
                 return AnswerNotKept(record.answer.status)
@@ -135,6 +138,14 @@ def _refusal(record: InFlight | Unknown | Completed | Expired, now: datetime) ->
             return KeyExpired()
         case _:
             assert_never(record)
+
+
+def _running(record: Unknown, claim: Claim, now: datetime) -> Busy | None:
+    """The call that made ``record`` unknown, while it may run: an unknown keeps no lease, but its route gives one."""
+    rest = record.created_at + claim.lease - now
+    if record.reason != RESPONSE_TIMEOUT or rest <= timedelta(0):
+        return None
+    return Busy(now - record.created_at, rest, record.owner)
 
 
 def busy(record: InFlight, now: datetime) -> Busy:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from gateway.protocol import problems
+from gateway.protocol.claims import RESPONSE_TIMEOUT
 from gateway.protocol.commands import Ask, Command, Reply, Send, SendUnguarded, Settle, Streamed, Wait
 from gateway.protocol.events import (
     Answered,
@@ -59,9 +60,6 @@ from gateway.protocol.model import (
 from gateway.protocol.outcomes import Outcome
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import Meaning, OnConflict, OnStoreDown, OnUnknown, Terms
-
-# Why a call is unknown whose caller was answered while it went on.
-RESPONSE_TIMEOUT = "response-timeout"
 
 
 class ImpossibleEvent(AssertionError):
@@ -411,6 +409,8 @@ def _refused(call: Call, refusal: Refusal) -> Reply:
             return call.refuse(problems.key_reused())
         case CallerChanged():
             return call.refuse(problems.caller_changed())
+        case Undecided(running=Busy(age=age, rest=rest)):
+            return call.refuse(problems.not_yet_known(age, rest))
         case Undecided(asks_in=asks_in):
             return call.refuse(problems.still_unknown(asks_in))
         case AnswerNotKept(status=status):

@@ -272,10 +272,14 @@ class CallerChanged:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The outcome of the call with this key is unknown since ``since``; the upstream is asked ``asks_in`` from now."""
+    """The outcome of the call with this key is unknown since ``since``; the upstream is asked ``asks_in`` from now.
+
+    ``running``: its caller was answered before the call itself ended, so that its own answer may still come.
+    """
 
     since: datetime
     asks_in: timedelta | None = None
+    running: Busy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,15 @@ def _outcome_unknown(advice: str, *, timed_out: bool, retryable: bool) -> Proble
     )
 
 
+def not_yet_known(age: timedelta, rest: timedelta) -> Problem:
+    """A later call of an unknown key whose call began ``age`` ago and may still be answered, for ``rest`` at most."""
+    detail = (
+        "An earlier call with this key was sent and not answered in time; the gateway is still waiting for its answer. "
+        "Nothing was sent now. Retry with the same key after Retry-After seconds."
+    )
+    return _unknown_since(detail, _in_flight_delay(age, rest))
+
+
 def still_unknown(asks_in: timedelta | None) -> Problem:
     """A later call of an unknown key; ``asks_in``: until the gateway asks the upstream next, where it does."""
     advice = "Ask the operator to resolve or release the key, or look at the upstream what happened."
@@ -217,6 +226,10 @@ def still_unknown(asks_in: timedelta | None) -> Problem:
         "An earlier call with this key was sent and never completely answered: it may or may not have been executed. "
         f"Nothing was sent now. {advice}"
     )
+    return _unknown_since(detail, None if asks_in is None else math.ceil(asks_in.total_seconds()) + 1)
+
+
+def _unknown_since(detail: str, retry_after: int | None) -> Problem:
     return Problem(
         "outcome-unknown",
         409,
@@ -224,8 +237,8 @@ def still_unknown(asks_in: timedelta | None) -> Problem:
         detail,
         Outcome.UNKNOWN,
         "unknown",
-        retryable=asks_in is not None,
-        retry_after=None if asks_in is None else math.ceil(asks_in.total_seconds()) + 1,
+        retryable=retry_after is not None,
+        retry_after=retry_after,
     )
 
 

@@ -14,6 +14,7 @@ from gateway.errors import NotSent, OutcomeUnknown, RecordUnreadable, StoreUnava
 from gateway.policies.routing import Route
 from gateway.ports import Answer, Clock, Observer, Outgoing, Store, Upstream, Watch
 from gateway.protocol import observations as seen
+from gateway.protocol.claims import RESPONSE_TIMEOUT
 from gateway.protocol.commands import Ask, Command, Reply, Send, SendUnguarded, Settle, Streamed, Wait
 from gateway.protocol.events import (
     Answered,
@@ -31,7 +32,7 @@ from gateway.protocol.events import (
     StoreDown,
     WaitOver,
 )
-from gateway.protocol.exchange import RESPONSE_TIMEOUT, Call, Claiming, Listening, State, step
+from gateway.protocol.exchange import Call, Claiming, Listening, State, step
 from gateway.protocol.headers import is_event_stream
 from gateway.protocol.model import Claim, Moved
 from gateway.protocol.problems import outcome_unknown, store_unavailable

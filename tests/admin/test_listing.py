@@ -87,6 +87,7 @@ def test_a_record_is_told_with_what_happened_to_it(desk: Open) -> None:
         "reason": "reset",
         "reconciler": None,
         "answer": None,
+        "answer_until": None,
     }
 
 

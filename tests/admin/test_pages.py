@@ -245,6 +245,10 @@ def test_a_call_that_may_yet_be_answered_says_so_before_anything_is_decided(desk
     stage.upstream.then(Play(answer(201), gate=gate))
     assert stage.post("k").status == 504
     assert "The gateway still listens: the call itself may yet be answered" in page(stage, found(stage, "k"))
+    again = stage.post("k")
+    assert (again.status, again.json["retryable"], again.get("Retry-After")) == (409, True, "1")
+    (told,) = stage.admin("/api/keys?key=k", bearer(READ)).json["keys"]
+    assert told["answer_until"] > told["since"]
     gate.set()
     while stage.post("k").status != 201:
         continue

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.admin.conftest import READ, SETTLE, TOKENS
 from tests.config.reading import said
 from tests.process import COMMAND, TIMEOUT, Served, run, serving
 from tests.stage import Heard, call
-from tests.upstream import Play, Upstream, running_upstream
+from tests.upstream import Play, Upstream, answer, running_upstream
 
 
 @dataclass
@@ -32,8 +33,8 @@ class Place:
     def admin(self) -> str:
         return f"http://127.0.0.1:{self.served.admin_port}"
 
-    def post(self, key: str) -> Heard:
-        return call(self.served.port, "POST", "/charges", [("Idempotency-Key", key)], b"{}")
+    def post(self, key: str, target: str = "/charges") -> Heard:
+        return call(self.served.port, "POST", target, [("Idempotency-Key", key)], b"{}")
 
     def unknown(self, key: str) -> str:
         """A key whose outcome is unknown; its id."""
@@ -57,7 +58,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "settle").write_text(f"{SETTLE}\n")
     (folder / "wrong").write_text("a-token-of-somebody-else\n")
     with running_upstream() as upstream:
-        routes = f"routes: [{{name: payments, upstream: {{url: 'http://127.0.0.1:{upstream.port}'}}}}]\n"
+        target = f"url: 'http://127.0.0.1:{upstream.port}'"
+        hasty = f"{{name: hasty, match: {{path: /hasty}}, upstream: {{{target}, timeout: {{response: 200ms}}}}}}"
+        routes = f"routes: [{hasty}, {{name: payments, upstream: {{{target}}}}}]\n"
         (folder / "gateway.yaml").write_text(f"listen: 127.0.0.1:0\nstore: 'memory:'{TOKENS}{routes}")
         with serving("--config", "gateway.yaml", folder=folder) as served:
             yield Place(served, upstream, folder)
@@ -125,6 +128,18 @@ def test_a_record_is_shown_with_its_history(place: Place, keys: Keys) -> None:
         ["unknown", "1", "gateway", "reset"],
     ]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_record_that_may_yet_be_answered_says_until_when(place: Place, keys: Keys) -> None:
+    gate = threading.Event()
+    place.upstream.then(Play(answer(201), gate=gate))
+    assert place.post("slow", "/hasty").status == 504
+    shown = keys("show", "--key", "slow", *place.options("read"))
+    assert "listening  the call itself may yet be answered, until " in shown.out
+    gate.set()
+    while place.post("slow", "/hasty").status != 201:
+        continue
+    assert "listening" not in keys("show", "--key", "slow", *place.options("read")).out
 
 
 def test_a_program_reads_what_the_api_says(place: Place, keys: Keys) -> None:

@@ -422,6 +422,21 @@ def test_a_late_answer_that_proves_nothing_leaves_the_unknown_as_it_is() -> None
     assert told(Listening(call, grant()), replace(ANSWERED, status=401)) == "finishing: release"
 
 
+def test_an_unknown_whose_call_still_runs_says_when_to_retry_as_one_in_flight_does() -> None:
+    running = Undecided(NOW, timedelta(0), Busy(5 * SECOND, 3 * SECOND))
+    reply = reply_to(running)
+    assert isinstance(reply.response, StoredResponse)
+    assert (reply.outcome, reply.response.status) == (Outcome.UNKNOWN, 409)
+    assert dict(reply.response.headers)[b"Retry-After"] == b"3"
+    told = json.loads(reply.response.body)
+    assert (told["type"], told["key_state"], told["retryable"]) == (
+        "urn:idempotency-gateway:problem:outcome-unknown",
+        "unknown",
+        True,
+    )
+    assert "still waiting for its answer" in told["detail"]
+
+
 @pytest.mark.parametrize(("asks_in", "retry_after"), [(None, None), (timedelta(0), b"1"), (29.5 * SECOND, b"31")])
 def test_an_unknown_says_when_to_retry_only_while_somebody_asks_the_upstream(
     asks_in: timedelta | None, retry_after: bytes | None

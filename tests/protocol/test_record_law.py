@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.protocol.claims import Ruling, as_of, forget, granted, judge, settle
+from gateway.protocol.claims import RESPONSE_TIMEOUT, Ruling, as_of, forget, granted, judge, settle
 from gateway.protocol.model import (
     AnswerNotKept,
     Busy,
@@ -179,6 +179,13 @@ def test_law_3_a_lease_that_is_over_makes_the_outcome_unknown_and_grants_nothing
     assert isinstance(turned, Unknown)
     assert turned.since == after
     assert judge(in_flight(), claim(), after) == Undecided(since=after)
+
+
+def test_an_unknown_tells_of_the_call_that_may_still_be_answered_until_its_time_is_over() -> None:
+    running = replace(unknown(), reason=RESPONSE_TIMEOUT)
+    assert judge(running, claim(), NOW) == Undecided(NOW, running=Busy(SECOND, 99 * SECOND, OWNER))
+    assert judge(running, claim(), NOW + 99 * SECOND) == Undecided(NOW)
+    assert judge(unknown(), claim(), NOW) == Undecided(NOW)
 
 
 def test_law_4_a_late_answer_settles_what_its_lease_had_made_unknown() -> None:

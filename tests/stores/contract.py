@@ -11,6 +11,7 @@ import pytest
 
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import SweepCounts
+from gateway.protocol.claims import RESPONSE_TIMEOUT
 from gateway.protocol.model import (
     AnswerNotKept,
     BodyForm,
@@ -186,6 +187,18 @@ class StoreContract(ForgettingContract):
         assert isinstance(record, Unknown)
         assert verdict == Undecided(since=record.since)
         assert record.reason == "lease-over"
+
+    def test_law_3_an_unknown_tells_how_long_its_call_may_still_run_where_its_caller_did_not_wait(
+        self, bench: Bench
+    ) -> None:
+        grant = bench.granted(claim("k"))
+        bench.settle(grant, MarkUnknown(RESPONSE_TIMEOUT))
+        bench.age(grant.id, 20)
+        verdict = bench.claim(claim("k"))
+        assert isinstance(verdict, Undecided)
+        assert verdict.running is not None
+        assert timedelta(seconds=20) <= verdict.running.age < timedelta(seconds=30)
+        assert verdict.running.age + verdict.running.rest == LEASE
 
     def test_law_3_a_claim_tells_how_long_the_call_in_flight_has_run_and_may_run(self, bench: Bench) -> None:
         bench.age(bench.granted(claim("k")).id, 20)
