@@ -16,6 +16,7 @@ DECISIONS = "tests/protocol/test_decisions.py"
 JUDGING = "tests/policies/test_judging.py"
 INQUIRIES = "tests/stores/test_registry.py"
 DOUBT = "tests/stores/test_batching.py -k unsure"
+COSTS = "tests/costs/test_costs.py -k pass-through"
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +400,25 @@ MUTANTS = (
         "sent in spite of the dispatch deadline",
         HOP,
         ("proxying.hop", "self._clock.monotonic() >= dispatch_by", "self._clock.monotonic() < 0"),
+    ),
+    # What a call costs.
+    _mutant(
+        "a request's head read twice",
+        COSTS,
+        (
+            "edge.app",
+            "        head = read_head(scope)\n",
+            "        read_head(scope)\n        head = read_head(scope)\n",
+        ),
+    ),
+    _mutant(
+        "an answer's head parsed twice",
+        COSTS,
+        (
+            "proxying.http1",
+            "    status, headers = _parse(data)\n",
+            "    _parse(data)\n    status, headers = _parse(data)\n",
+        ),
     ),
 )
 

@@ -1,0 +1,1 @@
+"""What a call costs, counted and not timed: instructions, functions entered and memory left behind."""
