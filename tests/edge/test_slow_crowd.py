@@ -1,10 +1,12 @@
-"""Hundreds of callers, slow in each of the four ways, hold their connections and nothing else."""
+"""Five hundred callers, slow in each of the four ways, hold their connections and nothing else."""
 
+import resource
 import selectors
 import socket
+import statistics
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -16,8 +18,14 @@ from tests.raw import connect
 from tests.stage import Stage
 from tests.upstream import Logged, Play, answer
 
-OF_EACH = 75
+OF_EACH = 125
 CALLS = 100
+# Both ends of every connection are in this process, and so are the ordinary calls, the upstream and pytest's own files.
+OPEN_FILES = 2048
+# An ordinary call beside the crowd may take so many times what it takes without. A gateway that gave its time to the
+# crowd, or its places, would be off by hundreds: the crowd holds out for four seconds, and an ordinary call takes
+# milliseconds. What is below this is the crowd's own share of a process that plays all the parts.
+SLOWER = 5.0
 PATIENT = "downstream: {timeout: {head: 4s, body: 4s, answer: 4s, idle: 60s}, max_calls: 200}"
 
 
@@ -27,12 +35,24 @@ def plays(logged: Logged, number: int) -> Play:
     return Play(answer(200, body), then="keep") if number else Play()
 
 
+@pytest.fixture(autouse=True)
+def open_files() -> Iterator[None]:
+    """As many open files as the crowd needs, where the shell allows fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def quickly(stage: Stage, name: str) -> float:
-    """Ordinary guarded calls, one after another; calls a second."""
-    begun = time.monotonic()
+    """Ordinary guarded calls, one after another; their seconds at the first quartile, which hiccups do not move."""
+    took = []
     for number in range(CALLS):
+        begun = time.monotonic()
         assert stage.post(f"{name}-{number}").status == 200
-    return CALLS / (time.monotonic() - begun)
+        took.append(time.monotonic() - begun)
+    return statistics.quantiles(took, n=4)[0]
 
 
 @contextmanager
@@ -97,8 +117,11 @@ def test_slow_callers_hold_up_nobody_and_are_given_up(at_edge: Begin, capsys: py
             ended(connections)
         until(lambda: too_slow(stage, "answer") == OF_EACH)
         ended(kinds["answer"])
+    again = quickly(stage, "quiet-again")
+    slower = beside / max(quiet, again)
     with capsys.disabled():
-        print(f"\nordinary calls beside {4 * OF_EACH} slow callers: {beside / quiet:.2f} of a quiet gateway's rate")
+        print(f"\nan ordinary call beside {4 * OF_EACH} slow callers takes {slower:.2f} times a quiet gateway's time")
+    assert slower < SLOWER
     assert {at: too_slow(stage, at) for at in kinds} == dict.fromkeys(kinds, OF_EACH)
     assert not [logged.key for logged in stage.upstream.log if logged.key.startswith("slow")], "no claim, nothing sent"
     assert stage.post("slow-1").status == 200, "whose key is as new"
