@@ -16,7 +16,12 @@ def main() -> NoReturn:
     """The entry point of the command; interrupted, it ends quietly."""
     # Nothing has begun that could be left undone, and an exception out of the middle of an import is nobody's to catch.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    from gateway.cli.main import main as command  # noqa: PLC0415 - see the module's docstring
+    if sys.argv[1:2] == ["health"]:
+        from gateway.cli.health import main as command  # noqa: PLC0415 - alone: it is run every few seconds
+
+        del sys.argv[1]
+    else:
+        from gateway.cli.main import main as command  # noqa: PLC0415 - see the module's docstring
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -11,10 +11,9 @@ from typing import Any, Self
 
 import httpx2
 
+from gateway.cli import reaching
 from gateway.config.files import parse_bearer_token
 from gateway.config.load import admin_listen
-from gateway.config.units import Address
-from gateway.config.urls import parse_base_url
 from gateway.errors import ConfigInvalid, NotDone
 from gateway.protocol.headers import STATUS
 
@@ -29,9 +28,6 @@ _BAD_USE = frozenset({400, 401, 403, 413, 422})
 # Of these, every answer of the API has one.
 _OURS = frozenset({"keys", "fence"})
 
-# Where a listener that listens everywhere is asked from the same machine.
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not bound
-
 
 class Admin:
     """One gateway's admin API; a ``with`` block ends its connections."""
@@ -45,7 +41,8 @@ class Admin:
     @classmethod
     def at(cls, url: str | None, config: Path | None, token_file: Path | None, environ: Mapping[str, str]) -> "Admin":
         """Where ``--admin`` says, else where the configuration has the gateway listen."""
-        return cls(_given(url) if url is not None else _of(admin_listen(config, environ)), _token(token_file, environ))
+        where = reaching.given(url) if url is not None else reaching.listening(admin_listen(config, environ))
+        return cls(where, _token(token_file, environ))
 
     def __enter__(self) -> Self:
         return self
@@ -98,19 +95,6 @@ def _members(answer: httpx2.Response) -> dict[str, Any] | None:
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _given(url: str) -> str:
-    try:
-        found = parse_base_url(url)
-    except ValueError as fault:
-        raise ConfigInvalid(f"option --admin: {fault}.") from None
-    host = f"[{found.host}]" if ":" in found.host else found.host
-    return f"{found.scheme}://{host}:{found.port}{found.path}"
-
-
-def _of(address: Address) -> str:
-    return f"http://{Address(_ANYWHERE.get(address.host, address.host), address.port)}"
 
 
 def _token(file: Path | None, environ: Mapping[str, str]) -> bytes | None:

@@ -8,17 +8,19 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 import uvloop
 
-from gateway.cli import demo, keys, serving
+from gateway.cli import demo, health, keys, output, serving
 from gateway.config import load as loading
 from gateway.errors import ConfigInvalid, GatewayError, StoreUnfit
 from gateway.stores.sql.chain import Phase
 from gateway.wiring import stores
+from gateway.wiring.proving import unusable
 
 app = typer.Typer(
     name="idempotency-gateway",
@@ -29,6 +31,23 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app)
+app.command(name="health")(health.health)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"idempotency-gateway {version('idempotency-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A reverse proxy that makes retries safe: one key, one upstream call, one answer."""
+
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML configuration.")]
 Stores = Annotated[
@@ -46,7 +65,7 @@ Stores = Annotated[
 def serve(
     config: Config = None,
     upstream: Annotated[
-        str | None, typer.Option("--upstream", metavar="URL", help="One route to this base URL.")
+        list[str] | None, typer.Option("--upstream", metavar="URL", help="One route to this base URL.")
     ] = None,
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Data listener.", show_default="127.0.0.1:8080")
@@ -69,8 +88,10 @@ def serve(
     ] = False,
 ) -> None:
     """Run the gateway."""
+    if upstream is not None and len(upstream) > 1:
+        raise ConfigInvalid("option --upstream: is given more than once; name several upstreams as routes in --config.")
     options = {
-        "upstream": upstream,
+        "upstream": upstream[0] if upstream else None,
         "listen": listen,
         "admin_listen": admin_listen,
         "store": store,
@@ -94,7 +115,7 @@ def demonstrate(
 @app.command()
 def check(config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML configuration.")]) -> None:
     """Print every complaint of a configuration, one a line."""
-    complaints = loading.check(config, os.environ)
+    complaints = loading.check(config, os.environ, unusable)
     for complaint in complaints:
         typer.echo(complaint)
     if complaints:
@@ -110,7 +131,10 @@ def schema() -> None:
 
 @app.command()
 def migrate(
-    store: Annotated[str, typer.Option("--store", metavar="URL", help="The store to bring up to date.")],
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="The store to bring up to date, else the gateway's.")
+    ] = None,
+    config: Config = None,
     phase: Annotated[
         Phase | None,
         typer.Option(
@@ -125,9 +149,9 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring a SQL store to the newest schema."""
-    choice = loading.store_choice([store])
+    choice = loading.store_choice([store]) if store else loading.store_named(config, os.environ)
     if choice.kind not in ("sqlite", "postgres"):
-        raise ConfigInvalid(f"option --store: {choice.kind} has no schema; give sqlite:///FILE or postgresql://….")
+        raise ConfigInvalid(f"store: {choice.kind} has no schema; give sqlite:///FILE or postgresql://….")
     name = stores.store_name(choice)
     if check_only:
         state = stores.schema_state(choice)
@@ -149,12 +173,14 @@ def sweep(config: Config = None, store: Stores = None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The entry point of the command; ``arguments`` are those of the process, unless they are given."""
+    output.guard()
     try:
         app(arguments, prog_name="idempotency-gateway")
     except (ConfigInvalid, StoreUnfit) as fault:
         typer.echo(str(fault), err=True)
         sys.exit(2)
     except GatewayError as fault:
+        output.drop()
         typer.echo(str(fault), err=True)
         sys.exit(1)
     sys.exit(0)

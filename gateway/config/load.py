@@ -1,6 +1,6 @@
 """Reads the configuration once, tells every complaint at once, and builds frozen values of the core."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,23 @@ def load(path: Path | None, options: Mapping[str, object], environ: Mapping[str,
     return build(_settings(read(path, options, environ)))
 
 
-def check(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Every complaint, one line each; none where ``serve`` would start."""
+# What a configuration that is good as such names and cannot be used: a place, and a sentence.
+Unusable = Callable[[Configuration], Iterable[tuple[Place, str]]]
+
+
+def _nothing(_: Configuration) -> Iterable[tuple[Place, str]]:
+    return ()
+
+
+def check(path: Path, environ: Mapping[str, str], unusable: Unusable = _nothing) -> tuple[str, ...]:
+    """Every complaint, one line each; none where ``serve`` would start, as far as ``unusable`` looks."""
     try:
-        load(path, {}, environ)
+        sources = read(path, {}, environ)
+        found = unusable(build(_settings(sources)))
     except ConfigInvalid as fault:
         return fault.complaints
-    return ()
+    ordered = sorted(found, key=lambda item: sources.order(item[0]))
+    return tuple(sources.complaint(place, sentence) for place, sentence in ordered)
 
 
 def schema() -> dict[str, Any]:
@@ -52,6 +62,13 @@ def store_choice(urls: list[str]) -> StoreChoice:
 def store_of(path: Path | None, environ: Mapping[str, str]) -> StoreChoice:
     """The store of a configuration, or the default one."""
     return load(path, {} if path else {"upstream": _NO_UPSTREAM}, environ).store
+
+
+def store_named(path: Path | None, environ: Mapping[str, str]) -> StoreChoice:
+    """The same for a command that no store must be guessed for: a file or the environment has to name one."""
+    if path is None and "store" not in read(None, {}, environ).tree:
+        raise ConfigInvalid("which store? Give --store URL, --config FILE, or set IDEMPOTENCY_GATEWAY_STORE.")
+    return store_of(path, environ)
 
 
 def admin_listen(path: Path | None, environ: Mapping[str, str]) -> Address:

@@ -26,6 +26,7 @@ from gateway.telemetry.metrics import CONTENT_TYPE, Counts, outcomes, summed
 from gateway.wiring.asking import Asking
 from gateway.wiring.crew import Crew
 from gateway.wiring.descriptors import affordable
+from gateway.wiring.proving import prove
 from gateway.wiring.serving import (
     Opened,
     Serving,
@@ -33,7 +34,6 @@ from gateway.wiring.serving import (
     opened,
     operators_protocol,
     problem_base,
-    prove,
     shown_routes,
 )
 from gateway.wiring.stores import probes_of, store_name

@@ -70,15 +70,6 @@ async def _remember(store: Store, routes: RouteTable, *, accept_change: bool) ->
             )
 
 
-def prove(configuration: Configuration) -> None:
-    """``ConfigInvalid`` where a process that serves callers could not begin: a file for TLS that is none."""
-    if configuration.listen_tls is not None:
-        server_context(configuration.listen_tls)
-    hop = Hop(LocalClock())
-    for route in configuration.routes.routes:
-        hop.open(route.target)
-
-
 class Serving:
     """Callers, served on ``listening`` until told to stop."""
 

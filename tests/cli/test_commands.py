@@ -1,6 +1,7 @@
 """The commands as a user meets them: what they print, how they end, one clear sentence where something is wrong."""
 
 import json
+import os
 import resource
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["serve"], "there is no route; give --upstream URL"),
+        (["serve", "--upstream", "http://x", "--upstream", "http://y"], "--upstream: is given more than once"),
         (["serve", "--upstream", "ftp://x"], "must begin with http:// or https://"),
         (["serve", "--upstream", "http://u:p@x"], "must not hold a user or password"),
         (["serve", "--upstream", "http://x", "--listen", "8080"], "must be HOST:PORT"),
@@ -203,6 +206,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         (["serve", "--upstream", "http://x", "--store", "sqlite:///x.db?mode=ro"], "without '?' and parameters"),
         (["serve", "--upstream", "http://x", "--store", "sqlite:///:memory:"], "or --store memory:"),
         (["migrate", "--store", "memory:"], "has no schema"),
+        (["migrate"], "which store? Give --store URL, --config FILE, or set IDEMPOTENCY_GATEWAY_STORE"),
         (["sweep", "--store", "sqlite:///typo.db"], "there is no store to sweep"),
         (["sweep"], "there is no store to sweep"),
     ],
@@ -295,6 +299,39 @@ def test_check_prints_each_complaint_with_its_place(tmp_path: Path) -> None:
     assert (good.returncode, good.stdout) == (0, "good.yaml: good\n")
 
 
+def test_check_opens_the_files_that_serve_would_open(tmp_path: Path) -> None:
+    for name in ("ca", "mine", "key"):
+        (tmp_path / name).write_text("no certificate")
+    ca, mine, key = (f"file://{tmp_path / name}" for name in ("ca", "mine", "key"))
+    (tmp_path / "tls.yaml").write_text(
+        f"listen: {{address: '127.0.0.1:0', tls: {{certificate: '{mine}', key: '{key}'}}}}\nroutes:\n"
+        f"  - name: a\n    upstream: {{url: 'https://127.0.0.1:9', tls: {{ca: '{ca}'}}}}\n"
+    )
+    said = refused("check", "--config", "tls.yaml", folder=tmp_path).splitlines()
+    assert [line.split(": The ")[0] for line in said] == [
+        "tls.yaml:1:34: listen.tls",
+        "tls.yaml:4:44: routes.0.upstream.tls",
+    ]
+    assert f"authorities in {tmp_path / 'ca'} cannot be used" in said[1]
+    assert "certificate" in refused("serve", "--config", "tls.yaml", folder=tmp_path)
+
+
+def test_the_version_is_the_distributions(tmp_path: Path) -> None:
+    assert run("--version", folder=tmp_path).stdout == f"idempotency-gateway {version('idempotency-gateway')}\n"
+
+
+@pytest.mark.parametrize("command", [["schema"], ["--version"], ["health"]])
+def test_standard_output_that_takes_nothing_is_one_sentence(
+    upstream: Upstream, tmp_path: Path, command: list[str]
+) -> None:
+    with serving(*anywhere(upstream.port), folder=tmp_path) as served, Path("/dev/full").open("w") as full:
+        environ = {**os.environ, "IDEMPOTENCY_GATEWAY_ADMIN__LISTEN": f"127.0.0.1:{served.admin_port}"}
+        ended = subprocess.run(
+            [*COMMAND, *command], cwd=tmp_path, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, "standard output cannot be written: No space left on device.\n")
+
+
 def test_schema_is_a_json_schema(tmp_path: Path) -> None:
     ended = run("schema", folder=tmp_path)
     assert json.loads(ended.stdout)["properties"]["routes"]
@@ -307,6 +344,15 @@ def test_migrate_makes_and_checks_a_schema_and_may_be_repeated(tmp_path: Path) -
         assert run("migrate", *store, folder=tmp_path).returncode == 0
     assert run("migrate", *store, "--check", folder=tmp_path).returncode == 0
     assert (tmp_path / "x.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_migrate_finds_the_store_where_serve_does(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_text(f"store: {{sqlite: ./file.db}}\n{GOOD}")
+    assert run("migrate", "--config", "file.yaml", folder=tmp_path).returncode == 0
+    environ = {"IDEMPOTENCY_GATEWAY_STORE__SQLITE": "./environment.db"}
+    assert run("migrate", folder=tmp_path, environ=environ).returncode == 0
+    assert run("migrate", "--store", "sqlite:///option.db", folder=tmp_path, environ=environ).returncode == 0
+    assert sorted(each.name for each in tmp_path.glob("*.db")) == ["environment.db", "file.db", "option.db"]
 
 
 def test_sweep_prints_what_it_removed(upstream: Upstream, tmp_path: Path) -> None:
