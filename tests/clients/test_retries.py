@@ -92,7 +92,7 @@ def test_who_meets_its_own_first_call_in_flight_waits_and_gets_its_answer(
 def test_what_nobody_knows_is_asked_of_an_api_that_recognises_the_key(
     client: Client, upstream: Upstream, tmp_path: Path
 ) -> None:
-    """The README's ``stripe.yaml``: executed, its answer lost, sent again, recognised."""
+    """``stripe.yaml`` of docs/unknown.md: executed, its answer lost, sent again, recognised."""
     upstream.by_key = executes
     upstream.then(Play(then="reset"), executes(Logged("", (), b""), 1))
     (tmp_path / "gateway.yaml").write_text(

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.telemetry.metrics import METRICS, PREFIX
-from tests.docs.pages import README, block
+from tests.docs.pages import block, prose
 from tests.helm.rendering import (
     MOUNTED_CONFIG,
     MOUNTED_SECRETS,
@@ -201,17 +201,17 @@ def test_more_replicas_are_welcome_where_they_share_a_store() -> None:
     assert one(scaled, "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 2
 
 
-def test_the_values_that_the_readme_shows_are_good(tmp_path: Path) -> None:
+def test_the_values_that_are_shown_are_good(tmp_path: Path) -> None:
     manifests = rendered(YAML(typ="safe").load(block("values", "payments")))
     assert one(manifests, "Deployment")["spec"]["replicas"] == 2
     (tmp_path / "gateway.yaml").write_text(mounted(configuration(manifests), tmp_path))
     assert run("check", "--config", "gateway.yaml", folder=tmp_path).returncode == 0
 
 
-def test_the_readme_has_a_line_of_advice_for_every_alert() -> None:
+def test_the_pages_have_a_line_of_advice_for_every_alert() -> None:
     rules = one(rendered(values_of(CHART / "ci" / "everything-values.yaml")), "PrometheusRule")["spec"]["groups"]
     alerts = [rule["alert"] for group in rules for rule in group["rules"]]
-    assert re.findall(r"^\| `(IdempotencyGateway\w+)` \|", README.read_text(), re.MULTILINE) == alerts
+    assert re.findall(r"^\| `(IdempotencyGateway\w+)` \|", prose(), re.MULTILINE) == alerts
 
 
 def test_the_schema_of_the_values_has_the_settings_of_this_version() -> None:

@@ -112,7 +112,7 @@ MUTANTS: Mapping[str, tuple[str, Bounds]] = {
     "UNWRITTEN_RELEASE_IS_TOLD": ("NOT_EXECUTED", {"RETRIES": 1, "DOUBTS": 1}),
 }
 
-# What is not promised, and is broken indeed; the README says so.
+# What is not promised, and is broken indeed; docs/guarantees.md says so.
 LIMITS: Mapping[str, tuple[str, Bounds]] = {
     "a failover of Postgres that loses acknowledged commits": ("ONCE", {"FAILOVERS": 1, "MUTANT": 8}),
     "a forgetting while another gateway sees another Redis": (

@@ -1,6 +1,6 @@
-"""The README's state diagram, drawn from the table that the law is tested against.
+"""The state diagram of docs/guarantees.md, drawn from the table that the law is tested against.
 
-``python -m tests.protocol.diagram`` prints it; a test compares it with the README.
+``python -m tests.protocol.diagram`` prints it; a test compares it with that page.
 """
 
 from tests.protocol.test_record_law import TABLE
