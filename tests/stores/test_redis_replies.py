@@ -239,7 +239,7 @@ def test_whoever_stops_waiting_leaves_nobody_elses_answer_out_of_place(proxy: Fa
         lines = Lines(partial(connect, address_of(f"redis://127.0.0.1:{proxy.port}")), (), 5.0)
         await lines.ask("PING")
         proxy.up = proxy.down = Direction(delay=0.05)
-        asked = [asyncio.create_task(lines.ask("ECHO", f"{number}")) for number in range(50)]
+        asked = [asyncio.ensure_future(lines.ask("ECHO", f"{number}")) for number in range(50)]
         await asyncio.to_thread(proxy.wait_for, b"ECHO")
         for each in asked[::3]:
             each.cancel()

@@ -8,47 +8,47 @@ been executed. Nothing is sent again here.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
-from gateway.stores.redis.connecting import hang_up
 from gateway.stores.redis.faults import NoReply, ends_connection, translated
+from gateway.stores.redis.wire import Reply, Wire, Word, packed
 
-Word: TypeAlias = bytes | str | int
-Reply: TypeAlias = Any
+__all__ = ["Line", "Lines", "Reply", "Word"]
 
 
 class Line:
-    """A connection, while it lasts."""
+    """A connection, while it lasts. ``patience``: seconds of silence that are borne where an answer is due."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
-        self._unwritten: deque[tuple[tuple[Word, ...], asyncio.Future[Reply]]] = deque()
+    def __init__(self, connection: AbstractConnection, patience: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._unwritten: list[tuple[bytes, asyncio.Future[Reply]]] = []
         self._expected: deque[asyncio.Future[Reply]] = deque()
-        self._wanted = asyncio.Event()
         # When the last answer came, or the first command after it went.
-        self._heard = 0.0
+        self._heard_at = 0.0
+        self._silence: asyncio.TimerHandle | None = None
         self._fault: StoreUnavailable | None = None
-        self._life = asyncio.create_task(self._live())
+        self._closing: asyncio.Task[None] | None = None
+        self._wire = Wire(connection, self._heard, self._lost, self._write)
 
     @property
     def ended(self) -> bool:
         """Whether another one is needed."""
         return self._fault is not None
 
-    def ask(self, *words: Word) -> asyncio.Future[Reply]:
+    def ask(self, words: Sequence[Word]) -> asyncio.Future[Reply]:
         """The answer to one command, once it comes."""
         if self._fault is not None:
             raise self._fault
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._unwritten.append((words, answer))
-        self._wanted.set()
+        if not self._unwritten:
+            self._loop.call_soon(self._write)
+        answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._unwritten.append((packed(words), answer))
         return answer
 
     def end(self, fault: StoreUnavailable) -> None:
@@ -56,68 +56,65 @@ class Line:
         if self._fault is not None:
             return
         self._fault = fault
+        if self._silence is not None:
+            self._silence.cancel()
         for answer in (*self._expected, *(answer for _, answer in self._unwritten)):
             if not answer.done():
                 answer.set_exception(fault)
-        self._life.cancel()
-
-    def end_if_silent(self, patience: float) -> None:
-        """Ends the line where an answer is due and none has come for so long: a busy server may be slow, not silent."""
-        if self._expected and asyncio.get_running_loop().time() - self._heard >= patience:
-            self.end(NoReply("the Redis does not answer in time"))
+        self._unwritten.clear()
+        self._closing = self._loop.create_task(self._wire.close())
 
     async def close(self) -> None:
         """Ends the line, and returns when its connection is closed."""
         self.end(StoreUnavailable("the store is closed"))
-        await asyncio.wait([self._life])
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
 
-    async def _live(self) -> None:
-        writing = asyncio.create_task(self._write())
-        try:
-            await self._read()
-        except (RedisError, OSError) as error:
-            fault = translated(error)
-            self.end(fault if isinstance(fault, StoreUnavailable) else NoReply(str(fault)))
-        finally:
-            writing.cancel()
-            await hang_up(self._connection)
+    def _write(self) -> None:
+        if self._wire.full or self._fault is not None:
+            return
+        # One whose caller has gone before it was written is not written.
+        batch = [each for each in self._unwritten if not each[1].done()]
+        self._unwritten.clear()
+        if not batch:
+            return
+        if not self._expected:
+            self._heard_at = self._loop.time()
+        self._expected.extend([answer for _, answer in batch])
+        self._wire.write(b"".join([command for command, _ in batch]))
+        if self._silence is None:
+            self._silence = self._loop.call_at(self._heard_at + self._patience, self._listen)
 
-    async def _write(self) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            # One whose caller has gone before it was written is not written.
-            batch = [each for each in self._unwritten if not each[1].done()]
-            self._unwritten.clear()
-            if not self._expected:
-                self._heard = asyncio.get_running_loop().time()
-            self._expected.extend(answer for _, answer in batch)
-            pieces = [piece for words, _ in batch for piece in self._connection.pack_command(*words)]
-            try:
-                await self._connection.send_packed_command(pieces, check_health=False)
-            except (RedisError, OSError) as error:
-                self.end(NoReply(str(translated(error))))
-                return
+    def _listen(self) -> None:
+        """Ends the line where an answer is due and none has come for so long: a busy server may be slow, not silent."""
+        self._silence = None
+        if not self._expected:
+            return
+        if self._loop.time() - self._heard_at >= self._patience:
+            self.end(NoReply("the Redis does not answer in time"))
+        else:
+            self._silence = self._loop.call_at(self._heard_at + self._patience, self._listen)
 
-    async def _read(self) -> None:
-        while True:
-            reply, fault = None, None
-            try:
-                reply = await self._connection.read_response(timeout=math.inf, disconnect_on_error=False)
-            except ResponseError as error:
-                fault = error
-            if not self._expected:
-                self.end(NoReply("the Redis answered what nobody asked"))
-                return
-            self._heard = asyncio.get_running_loop().time()
-            answer = self._expected.popleft()
+    def _heard(self, reply: Reply | RedisError) -> None:
+        if self._fault is not None:
+            return
+        if not self._expected:
+            self.end(NoReply("the Redis answered what nobody asked"))
+            return
+        self._heard_at = self._loop.time()
+        answer = self._expected.popleft()
+        if not isinstance(reply, RedisError):
             if not answer.done():
-                if fault is None:
-                    answer.set_result(reply)
-                else:
-                    answer.set_exception(translated(fault))
-            if fault is not None and ends_connection(fault):
-                raise fault
+                answer.set_result(reply)
+            return
+        if not answer.done():
+            answer.set_exception(translated(reply))
+        if ends_connection(reply):
+            self._lost(reply)
+
+    def _lost(self, error: Exception) -> None:
+        fault = translated(error)
+        self.end(fault if isinstance(fault, StoreUnavailable) else NoReply(str(fault)))
 
 
 class Lines:
@@ -142,24 +139,24 @@ class Lines:
         self._opening: asyncio.Task[Line] | None = None
         self._closed = False
 
-    async def ask(self, *words: Word) -> Reply:
-        """The answer to one command; ``NoReply`` where the line fell silent, and is given up."""
+    def ask(self, *words: Word) -> Awaitable[Reply]:
+        """The answer to one command; ``NoReply`` where the line fell silent, and is given up.
+
+        Whoever stops waiting for it may have gone; others hear of the silence that made him go.
+        """
+        line = self._line
+        if line is None or line.ended:
+            return self._ask_another(words)
+        return line.ask(words)
+
+    async def _ask_another(self, words: Sequence[Word]) -> Reply:
         try:
-            line = self._line if self._line is not None and not self._line.ended else await self._opened()
+            line = await self._opened()
         except StoreUnavailable as fault:
             # Before there is a line, nothing is asked on it.
             fault.unsure = False
             raise
-        answer = line.ask(*words)
-        try:
-            while not answer.done():
-                await asyncio.wait({answer}, timeout=self._patience)
-                line.end_if_silent(self._patience)
-            return answer.result()
-        finally:
-            # Whoever asked may have gone; others may hear of the silence that made him go.
-            answer.cancel()
-            line.end_if_silent(self._patience)
+        return await line.ask(words)
 
     async def close(self) -> None:
         """Afterwards nothing is asked."""
@@ -188,9 +185,9 @@ class Lines:
     async def _open(self) -> Line:
         try:
             async with asyncio.timeout(self._patience):
-                line = Line(await self._connect())
+                line = Line(await self._connect(), self._patience)
                 try:
-                    self._prepared(await asyncio.gather(*(line.ask(*words) for words in self._prepare)))
+                    self._prepared(await asyncio.gather(*(line.ask(words) for words in self._prepare)))
                 except BaseException:
                     line.end(NoReply("the line was given up before it was ready"))
                     raise

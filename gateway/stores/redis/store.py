@@ -173,18 +173,18 @@ class RedisStore(RedisRegistry):
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """The result of the first attempt that got a reply; the last fault when the deadline has passed."""
-        fault = NoReply("the Redis does not answer in time", unsure=False)
+        fault: NoReply | None = None
         try:
             async with asyncio.timeout(self._deadline):
                 while True:
                     try:
                         return await attempt()
                     except NoReply as unheard:
-                        unheard.unsure |= fault.unsure
+                        unheard.unsure |= fault is not None and fault.unsure
                         fault = unheard
                     await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            raise fault from None
+            raise fault or NoReply("the Redis does not answer in time", unsure=False) from None
 
     def _opened(self) -> Codec:
         if self._codec is None:
