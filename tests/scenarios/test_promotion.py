@@ -115,7 +115,7 @@ def test_a_front_that_forgot_an_answer_and_a_call_in_flight_repeats_the_one_and_
 def test_a_redis_alone_that_forgot_a_claim_in_its_failover_executes_it_again_once_and_tells_the_first_caller(
     upstream: Upstream, pair: Pair, tmp_path: Path
 ) -> None:
-    """The limit that docs/guarantees.md names: the role's marker was replicated, so nobody can tell what the replica lacks."""
+    """The limit that docs/guarantees.md names: the role's marker was replicated, so nobody can tell what it lacks."""
     gate = threading.Event()
     with Fleet(upstream, tmp_path, pair.url, pair.url) as fleet, ThreadPoolExecutor(1) as pool:
         heard_of = fleet.ask("heard-of")
