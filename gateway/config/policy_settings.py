@@ -29,8 +29,8 @@ from gateway.protocol.terms import NOT_EXECUTED, OnConflict, OnStoreDown, OnUnkn
 class Key(Shape):
     """Where the key comes from, and which keys are good."""
 
-    header: HeaderName = default("Idempotency-Key", "The header that carries the key.")
-    body: Pointer | None = default(None, "Instead of a header: a JSON Pointer (RFC 6901) into the body.")
+    header: HeaderName = default("Idempotency-Key", "The header that carries the key.", "PayPal-Request-Id")
+    body: Pointer | None = default(None, "Instead of a header: a JSON Pointer (RFC 6901) into the body.", "/message_id")
     derive: Literal["fingerprint"] | None = default(None, "No key is sent: the fingerprint is the key (by content).")
     required: Flag = default(False, "Without a key: true answers 400, false passes the call through unguarded.")
     min_length: KeyLength = default(1, "Shortest key, in characters: a short key is soon used twice.")
@@ -41,7 +41,9 @@ class Scope(Shape):
     """What tells callers apart."""
 
     headers: list[HeaderName] = made(
-        lambda: ["Authorization", "X-Api-Key"], "Request headers that tell callers apart, so that none gets another's."
+        lambda: ["Authorization", "X-Api-Key"],
+        "Request headers that tell callers apart, so that none gets another's.",
+        ["Authorization", "X-Tenant"],
     )
     on_change: OnChange = default(
         OnChange.REFUSE,
@@ -56,9 +58,13 @@ class Fingerprint(Shape):
     body: BodyForm = default(
         BodyForm.RAW, "How the body counts: raw bytes, json in its canonical form (raw above 256KiB), or none."
     )
-    exclude: list[Pointer] = made(list, "JSON Pointers left out of a json fingerprint: what changes with each retry.")
+    exclude: list[Pointer] = made(
+        list, "JSON Pointers left out of a json fingerprint: what changes with each retry.", ["/sent_at"]
+    )
     headers: list[HeaderName] = made(
-        lambda: ["Content-Type"], "Further headers of the request's identity; method and target always are."
+        lambda: ["Content-Type"],
+        "Further headers of the request's identity; method and target always are.",
+        ["Content-Type", "Stripe-Account"],
     )
 
 
@@ -74,7 +80,7 @@ class Keep(Shape):
     """What of an answer is kept."""
 
     body: Literal["always", "never"] = default("always", "never: later calls get 410 response-not-kept.")
-    drop_headers: list[HeaderName] = made(list, "Response headers never replayed; Set-Cookie never is.")
+    drop_headers: list[HeaderName] = made(list, "Response headers never replayed; Set-Cookie never is.", ["X-Trace"])
 
 
 class Limit(Shape):
@@ -87,7 +93,7 @@ class UpstreamKeySettings(Shape):
     """What the upstream is told of the key."""
 
     mode: UpstreamKeyMode = default(UpstreamKeyMode.FORWARD, "forward the text, derive a digest, or drop it.")
-    header: HeaderName | None = default(None, "The header it goes in; unset: the one it came in.")
+    header: HeaderName | None = default(None, "The header it goes in; unset: the one it came in.", "X-Request-Id")
     form: KeyForm = default(KeyForm.BARE, "The one form in which it is written, whatever the caller wrote.")
 
 
@@ -102,7 +108,9 @@ class PolicySettings(Shape):
     methods: list[Method] = made(
         lambda: ["POST", "PATCH"], "Methods that are guarded; others pass through, and with [] all do."
     )
-    namespace: Text | None = default(None, "The space in which a key is unique; unset: the upstream's origin.")
+    namespace: Text | None = default(
+        None, "The space in which a key is unique; unset: the upstream's origin.", "payments"
+    )
     key: Key = made(Key, "The key.")
     scope: Scope = made(Scope, "The callers.")
     fingerprint: Fingerprint = made(Fingerprint, "The request's identity.")
@@ -115,12 +123,15 @@ class PolicySettings(Shape):
         list,
         "Upstream statuses that leave the outcome unknown; unset with on_unknown: retry or reconcile: 500, 502, 503 and"
         " 504.",
+        [500, 502, 503, 504],
     )
     not_executed_statuses: list[Status] = made(
-        lambda: sorted(NOT_EXECUTED), "Upstream statuses that prove that nothing was executed."
+        lambda: sorted(NOT_EXECUTED), "Upstream statuses that prove that nothing was executed.", [401, 429]
     )
     upstream_retention: Duration | None = default(
-        None, "With on_unknown: retry, required: how long the upstream itself remembers a key, from the first sending."
+        None,
+        "With on_unknown: retry, required: how long the upstream itself remembers a key, from the first sending.",
+        "24h",
     )
     reconcile: ReconcileSettings | None = default(
         None, "With on_unknown: reconcile, required: what the upstream is asked, and what its answers mean."

@@ -164,6 +164,6 @@ class ReconcileSettings(Shape):
     request: RequestSettings = made(RequestSettings, "What is asked.")
     rules: list[RuleSettings] = made(list, "Required: what its answers mean, in order; all others: ask again.")
     quiet_period: Duration | None = default(
-        None, "Before it is over, not_found does not count; unset: twice timeout.total, and 5m at least."
+        None, "Before it is over, not_found does not count; unset: twice timeout.total, and 5m at least.", "15m"
     )
     pause: PauseSettings = made(PauseSettings, "Pauses between two inquiries about one call.")

@@ -241,7 +241,9 @@ class Settings(Shape):
     )
     digest: DigestSettings = made(DigestSettings, "The secret of every digest.")
     encryption: EncryptionSettings = made(EncryptionSettings, "Sealing of kept answers.")
-    shutdown_grace: Duration | None = default(None, "How long SIGTERM waits; unset: the longest timeout.total and 5s.")
+    shutdown_grace: Duration | None = default(
+        None, "How long SIGTERM waits; unset: the longest timeout.total and 5s.", "95s"
+    )
     problem_base_url: ProblemBase | None = default(None, "Put before a problem's name in its type; unset: a URN.")
     public_url: PublicOrigin | None = default(
         None, "The origin that callers see, for Location; unset: http and the Host they sent."

@@ -60,14 +60,14 @@ class Shape(BaseModel):
         return {name: part for name, part in value.items() if part is not None or name not in cls.model_fields}
 
 
-def default(value: Any, description: str) -> Any:  # noqa: ANN401 - any field
-    """A field with a default."""
-    return Field(default=value, description=description)
+def default(value: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - any field
+    """A field with a default; ``examples``: better ones than those of its type."""
+    return Field(default=value, description=description, examples=list(examples) or None)
 
 
-def made(make: Callable[[], Any], description: str) -> Any:  # noqa: ANN401 - any field
+def made(make: Callable[[], Any], description: str, *examples: object) -> Any:  # noqa: ANN401 - any field
     """A field whose default is made anew each time."""
-    return Field(default_factory=make, description=description)
+    return Field(default_factory=make, description=description, examples=list(examples) or None)
 
 
 def also_written(other: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
