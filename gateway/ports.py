@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from gateway.policies.callers import KnownCaller
 from gateway.policies.reconciling import Question, Told, Untold
 from gateway.policies.routing import Target
 from gateway.protocol.dossier import GATEWAY
@@ -291,14 +292,28 @@ class Inquirer(Protocol):
 
     A1. Whatever goes wrong is ``Untold``; an answer is ``Told`` only when it came whole, and is no longer than
         ``limit`` bytes.
-    A2. It goes to the URL of the question alone: no redirect, no proxy but the route's, and no credential from
-        elsewhere.
-    A3. ``target`` is whose TLS settings, proxy and refused addresses count. A question's ``timeout`` bounds all of it.
+    A2. It goes to the URL of the question alone: no redirect, no proxy, and no credential from elsewhere.
+    A3. ``target`` is whose TLS settings count. A question's ``timeout`` bounds all of it.
     """
 
     async def ask(self, target: Target, question: Question, limit: int) -> Told | Untold: ...
 
     async def close(self) -> None: ...
+
+
+class Keys(Protocol):
+    """Whose key it is.
+
+    K1. ``holder`` of a digest is the one caller who has that key now; a digest that two callers have is nobody's.
+    K2. A key that was taken out of its file is nobody's ``ports.KEYS_SEEN`` later, and one that was put in is known
+        then, while calls go on. A file that is gone holds no key; one that cannot be read is as it was.
+    """
+
+    def holder(self, digest: bytes) -> KnownCaller | None: ...
+
+
+# In seconds: how soon a change of a file of keys is seen.
+KEYS_SEEN = 2.0
 
 
 class Clock(Protocol):

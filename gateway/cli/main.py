@@ -16,6 +16,7 @@ import typer
 import uvloop
 
 from gateway.cli import demo, health, keys, output, serving
+from gateway.cli.caller_key import caller_key
 from gateway.config import load as loading
 from gateway.errors import ConfigInvalid, GatewayError, StoreUnfit
 from gateway.stores.sql.chain import Phase
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 app.add_typer(keys.app)
 app.command(name="health")(health.health)
+app.command(name="caller-key")(caller_key)
 
 
 def _tell_version(wanted: bool) -> None:

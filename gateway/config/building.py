@@ -1,9 +1,9 @@
 """Settings, already validated, as the frozen values that the core is built from."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from gateway.config.caller_building import build_entry, credentials, need_of, scope_of
 from gateway.config.configuration import AdminToken, Configuration, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.reconcile_building import build_reconcile
@@ -44,6 +44,7 @@ def build(settings: Settings) -> Configuration:
         admin_listen=settings.admin.listen,
         admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
         downstream=_downstream(settings.downstream),
+        entry=build_entry(settings),
         store=_store(settings.store),
         digest_key=settings.digest.key,
         encryption_keys=tuple(settings.encryption.keys),
@@ -90,7 +91,7 @@ def origin(url: BaseUrl) -> str:
 def build_route(settings: Settings, route: RouteSettings) -> Route:
     """One route, its policy laid over the one for all."""
     match = route.match
-    target = _target(route.upstream)
+    target = _target(route.upstream, ends_here=credentials(settings))
     policy = merged_policy(settings.policy, route.policy)
     return Route(
         name=route.name,
@@ -102,8 +103,9 @@ def build_route(settings: Settings, route: RouteSettings) -> Route:
             ambiguous_paths=match.ambiguous_paths == "pass",
         ),
         target=target,
-        policy=build_policy(policy, target),
+        policy=build_policy(policy, target, scope_of(settings, route, policy)),
         calls=CallLimits(route.calls.max, route.calls.per_caller),
+        callers=need_of(settings, route),
     )
 
 
@@ -121,7 +123,8 @@ def _laid_over(below: AnyShape, above: AnyShape) -> AnyShape:
     return below.model_copy(update=changes)
 
 
-def _target(upstream: UpstreamSettings) -> Target:
+def _target(upstream: UpstreamSettings, ends_here: frozenset[str]) -> Target:
+    """``ends_here``: fields that show the gateway who calls, and nobody behind it."""
     url, tls = upstream.url, upstream.tls
     return Target(
         scheme=url.scheme,
@@ -133,10 +136,9 @@ def _target(upstream: UpstreamSettings) -> Target:
         max_connections=upstream.max_connections,
         tls=Tls(tls.ca, tls.certificate, tls.key),
         set_headers=tuple((name.encode(), value) for name, value in upstream.headers.set.items()),
-        remove_headers=frozenset(name.lower().encode() for name in upstream.headers.remove),
+        remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends_here)),
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,
-        proxy=None if upstream.proxy is None else replace(upstream.proxy, ca=upstream.proxy_ca),
     )
 
 
@@ -146,10 +148,10 @@ def _timeouts(timeout: TimeoutSettings) -> Timeouts:
     return Timeouts(min(timeout.connect, response), response, timeout.total, timeout.idle)
 
 
-def build_policy(policy: PolicySettings, target: Target) -> Policy:
+def build_policy(policy: PolicySettings, target: Target, scope: tuple[str, ...]) -> Policy:
     """A policy of the core."""
     terms = Terms(
-        not_executed=_not_executed_statuses(policy, target),
+        not_executed=frozenset(policy.not_executed_statuses),
         unknown=_unknown_statuses(policy),
         on_conflict=policy.on_conflict,
         on_unknown=policy.on_unknown,
@@ -159,7 +161,7 @@ def build_policy(policy: PolicySettings, target: Target) -> Policy:
         body=policy.fingerprint.body,
         exclude=tuple(policy.fingerprint.exclude),
         headers=tuple(name.lower() for name in policy.fingerprint.headers),
-        scope=tuple(name.lower() for name in policy.scope.headers),
+        scope=scope,
     )
     return Policy(
         methods=frozenset(policy.methods),
@@ -180,13 +182,6 @@ def build_policy(policy: PolicySettings, target: Target) -> Policy:
             policy.upstream_key.mode, policy.upstream_key.header or policy.key.header, policy.upstream_key.form
         ),
     )
-
-
-def _not_executed_statuses(policy: PolicySettings, target: Target) -> frozenset[int]:
-    """With 407 a proxy that forwards turns a request away for want of credentials: it has not passed it on."""
-    given = frozenset(policy.not_executed_statuses)
-    ours = target.forwarded_by_proxy and "not_executed_statuses" not in policy.model_fields_set
-    return given | ({407} - frozenset(policy.unknown_statuses)) if ours else given
 
 
 def _unknown_statuses(policy: PolicySettings) -> frozenset[int]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from gateway.config.units import Address
+from gateway.policies.callers import Entry
 from gateway.policies.downstream import Downstream
 from gateway.policies.routing import RouteTable, Tls
 
@@ -50,6 +51,8 @@ class Configuration:
     admin_listen: Address
     admin_tokens: tuple[AdminToken, ...]
     downstream: Downstream
+    # None: whoever can reach the gateway may call.
+    entry: Entry | None
     store: StoreChoice
     digest_key: bytes | None = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)

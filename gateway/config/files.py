@@ -3,7 +3,10 @@
 A secret's text is never part of a sentence; the path of its file is. Files are read, or opened, once, at the start.
 """
 
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from gateway.policies.callers import read_digests
 
 # More than any secret has, and far less than a mistaken path could hold.
 _LARGEST_SECRET = 64 * 1024
@@ -53,6 +56,28 @@ def parse_header_value(value: object) -> bytes:
     return content
 
 
+@dataclass(frozen=True, slots=True)
+class KeyDigests:
+    """SHA-256 digests of a caller's keys: one that is written down, or those in ``file``, which is read again."""
+
+    digests: frozenset[bytes] = field(repr=False)
+    file: str | None = None
+
+
+def parse_key_digests(value: object) -> KeyDigests:
+    """``sha256:HEX``, or ``file:///path`` of a file with one a line; an empty one is a caller who may not call."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be sha256:HEX, or file:///path of a file that holds it")
+    if not value.lower().startswith("file:"):
+        return KeyDigests(read_digests(value.encode()))
+    path = _path(value)
+    try:
+        return KeyDigests(read_digests(_read(path)), path)
+    except ValueError as fault:
+        told = str(fault)
+        raise ValueError(told if told.startswith("names") else f"names {path}, where every line {told}") from None
+
+
 def parse_pem_file(value: object) -> str:
     """The path in ``file:///path``, of a file that can be read; what it holds is for whoever makes the TLS context."""
     path = _path(value)
@@ -69,7 +94,7 @@ def _path(value: object) -> str:
     return value.removeprefix("file://")
 
 
-def _content(path: str) -> bytes:
+def _read(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
             content = file.read(_LARGEST_SECRET + 1)
@@ -77,6 +102,11 @@ def _content(path: str) -> bytes:
         raise _unreadable(path, fault) from None
     if len(content) > _LARGEST_SECRET:
         raise ValueError(f"names {path}, which is larger than 64KiB; name the file of the secret alone")
+    return content
+
+
+def _content(path: str) -> bytes:
+    content = _read(path)
     content = content.removesuffix(b"\r\n" if content.endswith(b"\r\n") else b"\n")
     if not content:
         raise ValueError(f"names {path}, which is empty; write the secret into it")

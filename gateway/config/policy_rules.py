@@ -16,10 +16,10 @@ from gateway.protocol.model import BodyForm
 from gateway.protocol.terms import OnConflict, OnUnknown
 
 
-def findings(policy: PolicySettings, unread: frozenset[str]) -> Findings:
-    """Every finding about settings that were written and could be read."""
+def findings(policy: PolicySettings, unread: frozenset[str], *, known_callers: bool = False) -> Findings:
+    """Every finding about settings that were written and could be read. ``known_callers``: the scope has them too."""
     for reads, rule in _RULES:
-        if not unread & reads:
+        if not unread & reads and not (known_callers and rule is _scope):
             yield from rule(policy)
 
 

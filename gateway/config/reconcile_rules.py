@@ -47,7 +47,7 @@ def reconciling(policy: PolicySettings) -> Findings:
 def _lacking(given: ReconcileSettings) -> Findings:
     if given.request.path is None:
         yield from clash("needs request.path, what the upstream is asked; add it", _AT)
-    elif not (_slots(given) if all(rule.not_found is None for rule in given.rules) else given.request.path.slots):
+    elif not (slots_of(given) if all(rule.not_found is None for rule in given.rules) else given.request.path.slots):
         # Where nothing says "not found", a list of all calls may be searched for one.
         told = "asks about no call in particular; put {key}, {header:Name}, {body:/pointer} or {form:name} in it"
         yield from clash(told, (*_REQUEST, "path"))
@@ -77,12 +77,12 @@ def _request(policy: PolicySettings, given: ReconcileSettings) -> Findings:
 def _places(policy: PolicySettings, given: ReconcileSettings) -> Findings:
     """What a place may take from a call."""
     own, sent = policy.key, policy.upstream_key.mode
-    slots = _slots(given)
+    slots = slots_of(given)
     if policy.scope.on_change is OnChange.SEPARATE and slots and all(slot.source is Source.KEY for slot in slots):
         told = "asks by {key} alone, which two callers may both use (scope.on_change: separate); ask by another value"
         yield from clash(told, _AT)
     kept_apart = _CREDENTIALS | {name.lower() for name in policy.scope.headers}
-    for slot in _slots(given):
+    for slot in slots_of(given):
         if slot.source is Source.HEADER and slot.name in kept_apart:
             told = f"keeps the caller's {slot.name} with the call; name a credential of the gateway's own instead"
             yield from clash(told, _AT)
@@ -162,7 +162,7 @@ def _times(policy: PolicySettings, given: ReconcileSettings) -> Findings:
         yield from clash(told, ("reconcile", "quiet_period"), ("retention", "unknown"))
 
 
-def _slots(given: ReconcileSettings) -> tuple[Slot, ...]:
+def slots_of(given: ReconcileSettings) -> tuple[Slot, ...]:
     """Of the request, and of what its answers are compared with."""
     asked = [*([given.request.path] if given.request.path else []), *given.request.headers.values()]
     compared = [

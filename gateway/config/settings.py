@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gateway.config.caller_settings import CallerSettings
 from gateway.config.configuration import Role
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.shapes import (
@@ -26,7 +27,6 @@ from gateway.config.shapes import (
     PostgresUrl,
     ProblemBase,
     Processes,
-    ProxyUrl,
     PublicOrigin,
     RedisUrl,
     SecretKey,
@@ -42,6 +42,7 @@ from gateway.config.shapes import (
 )
 from gateway.config.units import ADDRESS, parse_address, parse_flag
 from gateway.config.urls import STORE_URL
+from gateway.policies.callers import Need
 
 
 class MatchSettings(Shape):
@@ -94,13 +95,6 @@ class UpstreamSettings(Shape):
     )
     max_connections: Connections = default(256, "Connections at once; one more waits, then 503.")
     tls: TlsSettings = made(TlsSettings, "TLS towards the upstream.")
-    proxy: ProxyUrl | None = Field(
-        default=None,
-        repr=False,
-        description="An HTTP proxy on the way, user and password in its URL; may be file:///path. https goes through a "
-        "tunnel (CONNECT), http is forwarded. Proxies that the environment names are never used.",
-    )
-    proxy_ca: PemFile | None = default(None, "Authorities instead of the system's, for a proxy's own certificate.")
     headers: HeaderSettings = made(HeaderSettings, "Headers towards the upstream.")
     forwarded: Flag = default(False, "Adds Forwarded and X-Forwarded-For, -Host, -Proto.")
     refuse_private_addresses: Flag = default(
@@ -125,6 +119,11 @@ class RouteSettings(Shape):
     upstream: UpstreamSettings = Field(description="Where it leads.")
     policy: PolicySettings = made(PolicySettings, "What differs from the policy for all.")
     calls: CallSettings = made(CallSettings, "How many calls at once.")
+    callers: Need | None = default(
+        None,
+        "With callers: required answers 401 to whoever is none of them; optional lets them in who show no "
+        "credential, and refuses a wrong one; none looks at no credential. Unset: required.",
+    )
 
 
 class DownstreamTimeoutSettings(Shape):
@@ -242,6 +241,12 @@ class Settings(Shape):
     )
     admin: AdminSettings = made(AdminSettings, "The operator's listener.")
     downstream: DownstreamSettings = made(DownstreamSettings, "What callers may take of the gateway.")
+    callers: list[CallerSettings] = made(
+        list, "Who may call, each by a key of their own; unset: whoever can reach the gateway."
+    )
+    caller_header: HeaderName = default(
+        "X-Gateway-Key", "The header that carries a caller's key; it ends at the gateway."
+    )
     store: StoreSettings = Field(
         default_factory=StoreSettings,
         description="Where records live; also as a URL.",

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from gateway.config.files import parse_bearer_token, parse_header_value, parse_pem_file, parse_secret_key
+from gateway.config.files import (
+    KeyDigests,
+    parse_bearer_token,
+    parse_header_value,
+    parse_key_digests,
+    parse_pem_file,
+    parse_secret_key,
+)
 from gateway.config.units import (
     ADDRESS,
     DURATION,
@@ -36,12 +43,10 @@ from gateway.config.urls import (
     parse_path,
     parse_postgres_url,
     parse_problem_base,
-    parse_proxy,
     parse_redis_url,
     parse_sqlite_file,
     parse_strip_prefix,
 )
-from gateway.policies.routing import Proxy
 from gateway.protocol.fingerprint import pointer_tokens
 
 
@@ -116,9 +121,6 @@ OperatorName = Annotated[str, BeforeValidator(parse_operator), _text(NAME, "on-c
 Listen = Annotated[Address, BeforeValidator(parse_address), _text(ADDRESS, "127.0.0.1:8080")]
 Url = Annotated[BaseUrl, BeforeValidator(parse_base_url), _text("^https?://", "https://api.example.com")]
 PublicOrigin = Annotated[BaseUrl, BeforeValidator(parse_origin), _text("^https?://", "https://pay.example.com")]
-ProxyUrl = Annotated[
-    Proxy, BeforeValidator(parse_proxy), _text("^(https?://|file:///).", "http://proxy.example.com:3128")
-]
 ProblemBase = Annotated[
     str, BeforeValidator(parse_problem_base), _text("^(https?://|urn:).*[/#:=]$", "https://example.com/problems/")
 ]
@@ -142,6 +144,11 @@ BearerToken = Annotated[
     bytes, BeforeValidator(parse_bearer_token), _text("^[!-~]{16,}$|^file:///.", "file:///run/secrets/admin-token")
 ]
 HeaderValue = Annotated[bytes, BeforeValidator(parse_header_value), _text("^.*$", "file:///run/secrets/api-token")]
+CallerKey = Annotated[
+    KeyDigests,
+    BeforeValidator(parse_key_digests),
+    _text("^sha256:[0-9a-fA-F]{64}$|^file:///.", "file:///run/secrets/shop-key"),
+]
 PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]
 
 _from_200 = _whole(200, 599)

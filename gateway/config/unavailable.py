@@ -10,10 +10,10 @@ from gateway.config.documents import Place, Tree
 
 # Where the setting is ("*": any route), and what it is.
 NOT_YET: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("callers",), "callers"),
     (("limits",), "rate limits"),
     (("digest", "keys"), "rotation of the digest key"),
     (("routes", "*", "upstream", "http"), "HTTP/2 upstreams"),
+    (("routes", "*", "upstream", "proxy"), "an outbound proxy"),
 )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gateway.config.building import build_route, merged_policy
+from gateway.config.caller_building import need_of
+from gateway.config.caller_rules import caller_complaints, credential_complaints
 from gateway.config.documents import Place
 from gateway.config.findings import Finding, written
 from gateway.config.policy_rules import findings
@@ -17,9 +19,12 @@ from gateway.config.policy_settings import PolicySettings
 from gateway.config.route_rules import match_complaints, shadowed, upstream_complaints
 from gateway.config.settings import AdminTokenSettings, Settings
 from gateway.config.units import Address
+from gateway.policies.callers import Need
 from gateway.protocol.terms import OnUnknown
 
 Complaints = Iterator[tuple[Place, str]]
+
+_OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",))
 
 
 def complaints(settings: Settings, unread: frozenset[Place] = frozenset()) -> list[tuple[Place, str]]:
@@ -59,6 +64,7 @@ class _Judge:
         if self._readable(("admin",)):
             yield from _tokens(settings.admin.tokens)
         yield from self._downstream()
+        yield from self._callers()
         totals = [
             route.upstream.timeout.total
             for index, route in enumerate(settings.routes)
@@ -93,12 +99,24 @@ class _Judge:
                 told = f"has no effect: there are {calls.max or most} calls at once in all; lower it, or remove it"
                 yield ("routes", index, "calls", "per_caller"), told
 
+    def _callers(self) -> Complaints:
+        """Who may call, where all that has to do with it could be read."""
+        if not self._readable(*_OF_CALLERS) or any(
+            place[:1] == ("routes",) and len(place) < 4 for place in self._unread
+        ):
+            return
+        yield from caller_complaints(self._settings)
+        for index in range(len(self._settings.routes)):
+            yield from credential_complaints(self._settings, index, self._unread_policy(index))
+
     def policies(self) -> Complaints:
         """What the policies say, told where it was written: on the route, else in the policy for all."""
         general, routes = self._settings.policy, self._settings.routes
         for_all: Counter[Finding] = Counter()
         for index, route in enumerate(routes):
-            for finding in findings(merged_policy(general, route.policy), self._unread_policy(index)):
+            known = not self._readable(*_OF_CALLERS) or need_of(self._settings, route) is not Need.NONE
+            merged = merged_policy(general, route.policy)
+            for finding in findings(merged, self._unread_policy(index), known_callers=known):
                 own = next((path for path in finding.settings if written(route.policy, path)), None)
                 if own is None:
                     for_all[finding] += 1
@@ -155,8 +173,7 @@ class _Judge:
 
     def _readable_parts(self, index: int) -> frozenset[str]:
         place: Place = ("routes", index)
-        names = ("url", "timeout", "tls", "headers", "proxy")
-        parts = {name for name in names if self._readable((*place, "upstream", name))}
+        parts = {name for name in ("url", "timeout", "tls", "headers") if self._readable((*place, "upstream", name))}
         keys = {"key", "upstream_key"}
         return frozenset(parts | {"keys"} if not keys & self._unread_policy(index) else parts)
 

@@ -8,19 +8,21 @@ import os
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.edge import failures
 from gateway.edge.adapt import Head, http_date, read_head, response_head, trace_of
 from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
+from gateway.edge.entrance import Entrance
 from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
 from gateway.edge.well_known import WellKnown
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
+from gateway.policies.callers import KnownCaller, Need
 from gateway.policies.downstream import Downstream
 from gateway.policies.policy import KeySource
 from gateway.policies.published import PATH
@@ -33,7 +35,7 @@ from gateway.protocol.commands import Reply
 from gateway.protocol.events import CallerGone
 from gateway.protocol.exchange import Call
 from gateway.protocol.fingerprint import Body, Digester, RequestFacts
-from gateway.protocol.headers import Header, Headers, values
+from gateway.protocol.headers import CALLER, Header, Headers, values
 from gateway.protocol.model import Origin, StoredResponse
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import OnConflict, OnUnknown
@@ -59,31 +61,44 @@ class Face:
 class Plan:
     """What a route decides for every request, worked out once."""
 
-    __slots__ = ("_scope", "forwarding", "meaningful", "places", "route")
+    __slots__ = ("_scope", "entrance", "forwarding", "meaningful", "places", "route")
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, entrance: Entrance | None) -> None:
         self.route = route
+        if entrance is None and route.callers is not Need.NONE:
+            raise ValueError(f"route {route.name} asks who calls, and nobody is there to tell")
+        self.entrance = entrance if route.callers is not Need.NONE else None
         self.forwarding = Forwarding(route)
         self.places = RoutePlaces(route.calls)
         policy = route.policy
         self._scope = frozenset(name.encode() for name in policy.recipe.scope)
         names = {*policy.recipe.scope, *policy.recipe.headers, policy.key.header, policy.upstream_key.header}
+        names |= self.entrance.credentials if self.entrance else frozenset()
         self.meaningful = frozenset(name.lower().encode() for name in {*names, "idempotency-key"})
 
-    def caller(self, headers: Headers) -> int:
-        """Who calls, as the scope tells callers apart: a hash under a secret of this process, and no credential."""
+    def caller(self, headers: Headers, who: KnownCaller | None) -> int:
+        """Who calls, as the gateway knows them, or the scope tells callers apart: a hash under a secret of this
+        process, and no credential."""
+        if who is not None:
+            return hash(who.identity)
         return hash(tuple(sorted([field for field in headers if field[0] in self._scope])))
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request at the edge."""
+    """One request at the edge; ``who``: the caller, where the gateway knows them."""
 
     head: Head
     trace: bytes
     receive: Receive
     send: Send
     presence: Presence
+    who: KnownCaller | None = None
+
+    @property
+    def fields(self) -> Headers:
+        """What identity is made of: the request's fields, and who the gateway knows to call."""
+        return self.head.headers if self.who is None else (*self.head.headers, (CALLER, self.who.identity))
 
 
 class Edge:
@@ -98,9 +113,10 @@ class Edge:
         digester: Digester,
         face: Face,
         most_calls: int = Downstream().max_calls,
+        entrance: Entrance | None = None,
     ) -> None:
         self._routes = routes
-        self._plans = {route.name: Plan(route) for route in routes.routes}
+        self._plans = {route.name: Plan(route, entrance) for route in routes.routes}
         self._exchanges = exchanges
         self._upstream = upstream
         self._observer = observer
@@ -147,6 +163,11 @@ class Edge:
             return await self._refuse(visit, None, problem, close=True)
         if shortage := self._places.shortage(plan.places):
             return await self._shed(visit, plan, shortage, close=head.declared_length != 0)
+        if plan.entrance is not None:
+            who = await plan.entrance.admit(head.headers, plan.route)
+            if isinstance(who, Problem):
+                return await self._refuse(visit, plan, who, close=head.declared_length != 0)
+            visit = replace(visit, who=who)
         if head.method in plan.route.policy.methods:
             return await self._maybe_guarded(visit, plan)
         return await self._unguarded(visit, plan)
@@ -183,10 +204,10 @@ class Edge:
         return await self._guarded(visit, plan, key, body)
 
     async def _guarded(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
-        caller = plan.caller(visit.head.headers)
-        if shortage := self._places.shortage(plan.places, caller):
+        caller = plan.caller(visit.head.headers, visit.who)
+        if shortage := self._places.shortage(plan.places, caller, visit.who):
             return await self._shed(visit, plan, shortage)
-        with self._places.taken(plan.places, caller):
+        with self._places.taken(plan.places, caller, visit.who):
             return await self._exchange(visit, plan, key, body)
 
     async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
@@ -206,7 +227,7 @@ class Edge:
     def _errand(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> Errand:
         head, route = visit.head, plan.route
         target = route.upstream_target(head.target).encode("ascii")
-        facts = RequestFacts(head.method.encode(), target, head.headers, body)
+        facts = RequestFacts(head.method.encode(), target, visit.fields, body)
         claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
         told = upstream_key(route.policy, self._digester, key)
         request = Outgoing(
@@ -236,11 +257,11 @@ class Edge:
         return left
 
     async def _unguarded(self, visit: Visit, plan: Plan, body: Body | None = None) -> None:
-        caller = plan.caller(visit.head.headers)
-        if shortage := self._places.shortage(plan.places, caller):
+        caller = plan.caller(visit.head.headers, visit.who)
+        if shortage := self._places.shortage(plan.places, caller, visit.who):
             await self._shed(visit, plan, shortage, close=body is None and visit.head.declared_length != 0)
             return
-        with self._places.taken(plan.places, caller):
+        with self._places.taken(plan.places, caller, visit.who):
             async with visit.presence.required():
                 await self._pass_on(visit, plan, body)
 
@@ -264,8 +285,13 @@ class Edge:
     async def _shed(self, visit: Visit, plan: Plan, shortage: str, *, close: bool = False) -> None:
         """Turned away before its claim: nothing was asked of the store, and nothing was sent."""
         self._observer.observe(seen.Shed(plan.route.name, shortage))
-        one = shortage == "caller"
-        problem = problems.too_many_calls(plan.places.limits.per_caller) if one else problems.overloaded("calls")
+        match shortage:
+            case "caller":
+                problem = problems.too_many_calls(plan.places.limits.per_caller)
+            case "quota":
+                problem = problems.quota_exceeded("This caller has as many calls in flight as it may have.", 1)
+            case _:
+                problem = problems.overloaded("calls")
         await self._refuse(visit, plan, problem, close=close)
 
     def _call(self, visit: Visit, route: Route) -> Call:

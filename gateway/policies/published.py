@@ -8,8 +8,10 @@ is one by default.
 from datetime import timedelta
 from typing import Any
 
+from gateway.policies.callers import Need
 from gateway.policies.policy import KeySource, Policy
 from gateway.policies.routing import Route, RouteTable
+from gateway.protocol.headers import CALLER
 from gateway.protocol.model import BodyForm, Recipe
 from gateway.protocol.terms import OnConflict, OnUnknown
 
@@ -43,7 +45,7 @@ def _route(route: Route) -> dict[str, Any]:
         "match": {"host": match.host or None, "path": match.path, "methods": sorted(match.methods) or None},
         "guarded_methods": sorted(guarded),
         "key": _key(policy),
-        "callers": {"headers": list(policy.recipe.scope), "on_change": str(policy.on_change)},
+        "callers": _callers(route),
         "fingerprint": _fingerprint(policy.recipe),
         "on_conflict": _conflict(policy),
         "on_unknown": _unknown(policy),
@@ -54,6 +56,13 @@ def _route(route: Route) -> dict[str, Any]:
         },
         "max_request_bytes": policy.max_request_body,
     }
+
+
+def _callers(route: Route) -> dict[str, Any]:
+    """What tells callers apart, and whether they have to be known to the gateway."""
+    names, known = route.policy.recipe.scope, CALLER.decode()
+    told = {"headers": [name for name in names if name != known], "on_change": str(route.policy.on_change)}
+    return told if route.callers is Need.NONE else {**told, "known": str(route.callers)}
 
 
 def _key(policy: Policy) -> dict[str, Any]:

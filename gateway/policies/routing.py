@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from gateway.policies.callers import Need
 from gateway.policies.downstream import CallLimits
 from gateway.policies.policy import Policy
 from gateway.protocol.headers import Headers
@@ -67,31 +68,6 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
-    """An outbound proxy: who is connected to instead of the upstream, over TLS where ``scheme`` is ``https``.
-
-    ``authorization``: the value of ``Proxy-Authorization``, empty for none; a secret. ``ca`` replaces the system's
-    authorities for the proxy's own certificate.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    authorization: bytes = field(default=b"", repr=False)
-    ca: str | None = None
-
-    @property
-    def authority(self) -> str:
-        """``host:port``, as in a URL."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def origin(self) -> str:
-        """Scheme and authority, without who asks."""
-        return f"{self.scheme}://{self.authority}"
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """The upstream of a route. ``base_path`` has no slash at its end. ``max_connections`` bounds the pool."""
 
@@ -107,12 +83,6 @@ class Target:
     remove_headers: frozenset[bytes] = frozenset()
     forwarded: bool = False
     refuse_private_addresses: bool = False
-    proxy: Proxy | None = None
-
-    @property
-    def forwarded_by_proxy(self) -> bool:
-        """Whether a proxy reads and forwards each request, as it does for ``http``; ``https`` goes through a tunnel."""
-        return self.proxy is not None and self.scheme == "http"
 
     @property
     def authority(self) -> str:
@@ -128,13 +98,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A name for people and metrics, what it covers, where it leads, its policy, and how many calls at once."""
+    """A name for people and metrics, what it covers, where it leads, its policy, how many calls at once, and whose."""
 
     name: str
     match: Match
     target: Target
     policy: Policy
     calls: CallLimits = field(default_factory=CallLimits)
+    callers: Need = Need.NONE
 
     def upstream_target(self, target: str) -> str:
         """The request target (path and query, as sent) that the upstream gets."""

@@ -31,6 +31,9 @@ RECORDED = b"Idempotency-Recorded"
 REPLAYED = b"Idempotent-Replayed"
 AGAIN = b"Idempotency-Sent-Again"
 
+# Where a scope names the caller whom the gateway knows among fields: no field can have this name (RFC 9110, 5.6.2).
+CALLER = b":caller"
+
 # The cookie of an operator's session. Cookies know no ports (RFC 6265, section 8.5), so a browser that has one for the
 # operator's listener shows it to the data listener of the same host too; no upstream is to see it.
 SESSION_COOKIE = b"idempotency_gateway_session"

@@ -35,7 +35,7 @@ class Recipe:
     """How scope and fingerprint of a request are made. A record keeps its recipe and judges retries by it.
 
     ``exclude`` holds JSON Pointers (RFC 6901) left out of a ``json`` body; ``headers`` and ``scope`` hold lower-case
-    field names.
+    field names, ``scope`` also ``:caller`` for the caller whom the gateway knows.
     """
 
     body: BodyForm = BodyForm.RAW

@@ -116,10 +116,44 @@ class GrantTakenBack:
 @dataclass(frozen=True, slots=True)
 class Shed:
     """A call, or a connection, was turned away before anything was asked of a store. ``reason``: what there were too
-    many of: ``connections``, ``calls``, ``route`` (its calls), ``caller`` (its calls on a route)."""
+    many of: ``connections``, ``calls``, ``route`` (its calls), ``caller`` (its calls on a route), ``quota`` (its calls
+    on all routes)."""
 
     route: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAdmitted:
+    """A known caller was let in; ``caller`` is a configured name."""
+
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRefused:
+    """A call was turned away for whose it is. ``caller``: as above, empty where nobody is known. ``reason``: ``none``,
+    ``several``, ``unknown`` (its credential), or ``route``."""
+
+    route: str
+    caller: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysRead:
+    """A file of callers' keys has changed and counts from now on."""
+
+    file: str
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnreadable:
+    """A file of callers' keys cannot be used; ``detail`` tells why, and what counts meanwhile."""
+
+    file: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +236,10 @@ Observation = (
     | StoreFault
     | GrantTakenBack
     | Shed
+    | CallerAdmitted
+    | CallerRefused
+    | KeysRead
+    | KeysUnreadable
     | TooSlow
     | InternalFault
     | WorkerEnded

@@ -31,6 +31,7 @@ class Problem:
     retryable: bool = False
     retry_after: int | None = None
     allow: str = ""
+    challenge: str = ""
 
     def render(self, base: str, instance: str) -> StoredResponse:
         """The answer on the wire; ``base`` is put before the name, ``instance`` identifies this occurrence."""
@@ -56,6 +57,8 @@ class Problem:
             fields.append((b"Retry-After", str(self.retry_after).encode()))
         if self.allow:
             fields.append((b"Allow", self.allow.encode()))
+        if self.challenge:
+            fields.append((b"WWW-Authenticate", self.challenge.encode()))
         return tuple(fields)
 
 
@@ -93,6 +96,25 @@ def no_route() -> Problem:
         "No route of this gateway covers this host, path and method; check the URL, or ask the operator for a route."
     )
     return Problem("no-route", 404, "No route", detail, key_state="none")
+
+
+def caller_unknown(detail: str, challenge: str) -> Problem:
+    """Nobody whom the gateway knows. ``challenge``: the value of ``WWW-Authenticate`` (RFC 9110, section 11.6.1)."""
+    title = "The caller is not known"
+    return Problem("caller-unknown", 401, title, detail, Outcome.REJECTED, challenge=challenge)
+
+
+def route_forbidden() -> Problem:
+    """A known caller, on a route that is not theirs."""
+    detail = "This caller may not use this route, so nothing was sent; ask the operator of the gateway for it."
+    return Problem("route-forbidden", 403, "The route is not this caller's", detail, Outcome.REJECTED)
+
+
+def quota_exceeded(detail: str, retry_after: int) -> Problem:
+    """One caller has as much as it may have; ``retry_after`` in seconds."""
+    title = "This caller's quota is used up"
+    told = f"{detail} This call was not sent; retry it with the same key."
+    return Problem("quota-exceeded", 429, title, told, Outcome.REJECTED, retryable=True, retry_after=retry_after)
 
 
 def key_missing(name: str) -> Problem:

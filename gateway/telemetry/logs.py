@@ -26,6 +26,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.Reconciled: ("reconciled", logging.INFO),
     seen.StoreFault: ("store-fault", logging.ERROR),
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
+    seen.KeysRead: ("caller-keys-read", logging.INFO),
+    seen.KeysUnreadable: ("caller-keys-unreadable", logging.ERROR),
     seen.InternalFault: ("internal-fault", logging.ERROR),
     seen.WorkerEnded: ("worker-ended", logging.ERROR),
     seen.FrontLost: ("front-lost", logging.WARNING),
@@ -37,7 +39,16 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
 
 
 # What is counted and not logged: it happens on every call.
-_COUNTED = seen.Answered | seen.Waiting | seen.NotAskable | seen.FrontAsked | seen.Shed | seen.TooSlow
+_COUNTED = (
+    seen.Answered
+    | seen.Waiting
+    | seen.NotAskable
+    | seen.FrontAsked
+    | seen.Shed
+    | seen.TooSlow
+    | seen.CallerAdmitted
+    | seen.CallerRefused
+)
 
 
 def configure(form: str | None, level: str) -> None:

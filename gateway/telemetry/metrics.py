@@ -47,6 +47,12 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.Shed: Metric(
         "shed", "Calls and connections turned away, by what there were too many of.", ("route", "reason")
     ),
+    seen.CallerAdmitted: Metric("caller_calls", "Calls of known callers that were let in, by caller.", ("caller",)),
+    seen.CallerRefused: Metric(
+        "caller_refusals", "Calls turned away for whose they are, by caller and reason.", ("route", "caller", "reason")
+    ),
+    seen.KeysRead: Metric("caller_keys_read", "Files of callers' keys that had changed and were read.", ()),
+    seen.KeysUnreadable: Metric("caller_keys_unreadable", "Files of callers' keys that could not be used.", ()),
     seen.TooSlow: Metric("too_slow", "Callers given up for being too slow, by what they were at.", ("at",)),
     seen.InternalFault: Metric("internal_faults", "Exchanges ended by a fault of the gateway's own.", ("route",)),
     seen.WorkerEnded: Metric("workers_ended", "Worker processes that ended and were replaced.", ("code",)),

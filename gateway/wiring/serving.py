@@ -24,6 +24,7 @@ from gateway.runner.exchanges import Exchanges, Ports
 from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Fanout, Metrics
 from gateway.wiring.descriptors import affordable
+from gateway.wiring.letting import Letting
 from gateway.wiring.stores import LocalClock, named, open_store
 
 
@@ -84,7 +85,9 @@ class Serving:
         tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
         downstream, _ = affordable(configuration.downstream)
         most = downstream.max_calls
-        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most)
+        self._entry = None if configuration.entry is None else Letting(configuration.entry, observer)
+        entrance = None if self._entry is None else self._entry.entrance
+        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most, entrance)
         for route in configuration.routes.routes:
             self._hop.open(route.target)
         self._listener = Listener(edge, listening, guarding(base, observer, downstream), tls)
@@ -96,6 +99,8 @@ class Serving:
 
     async def start(self) -> None:
         """Accepts from now on."""
+        if self._entry is not None:
+            self._entry.start()
         await self._listener.start()
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
@@ -106,6 +111,8 @@ class Serving:
         await self.exchanges.drain(self._grace, hurry)
         await finishing
         await self._listener.end()
+        if self._entry is not None:
+            await self._entry.stop()
         await self._hop.close()
 
 

@@ -30,8 +30,8 @@ SETTINGS = {
         ("listn: x", "1:1: listn"),
     ],
     (
-        "there is no such setting; known here: admin, digest, downstream, encryption, listen, log, policy, "
-        "problem_base_url, public_url, routes, shutdown_grace, store, workers"
+        "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, "
+        "listen, log, policy, problem_base_url, public_url, routes, shutdown_grace, store, workers"
     ): [
         ("zzz: 1", "1:1: zzz"),
     ],

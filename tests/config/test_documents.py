@@ -125,7 +125,7 @@ def test_aliases_and_merges_stand_for_what_they_name_and_complaints_go_to_their_
 """
     duration = "must be a duration: a whole number and ms, s, m, h or d, such as 250ms, 30s, 24h or 30d"
     assert said(tmp_path, text) == [
-        "3:43: routes.1.bogus: there is no such setting; known here: calls, match, name, policy, upstream",
+        "3:43: routes.1.bogus: there is no such setting; known here: callers, calls, match, name, policy, upstream",
         f"4:55: routes.2.upstream.keep_alive: {duration}",
     ]
 

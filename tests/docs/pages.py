@@ -11,6 +11,7 @@ Everything else that is shown (other commands, outputs, figures, values, request
 ``block("kind", "name")`` and runs or compares it; a mark that no test takes is a failure, and so is no mark at all.
 """
 
+import hashlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -83,7 +84,9 @@ def anchors(page: Path) -> set[str]:
 
 
 def with_secrets(text: str, folder: Path) -> str:
-    """A configuration whose secrets are files in ``folder``: each holds ``Bearer`` and its own name."""
+    """A configuration whose secrets are files in ``folder``: each holds ``Bearer`` and its own name, or the digest of a
+    caller's key where its name says so."""
     for name in set(re.findall(r"file:///run/secrets/([\w-]+)", text)):
-        (folder / name).write_text(f"Bearer {name}")
+        digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+        (folder / name).write_text(digest if name.endswith("-caller") else f"Bearer {name}")
     return text.replace("file:///run/secrets/", f"file://{folder}/")

@@ -102,7 +102,7 @@ def test_every_page_can_be_found_from_the_readme() -> None:
 
 
 def test_verbs_that_the_pages_name_exist(tmp_path: Path) -> None:
-    verbs = {"serve", "check", "schema", "migrate", "sweep", "demo", "keys", "health"}
+    verbs = {"serve", "check", "schema", "migrate", "sweep", "demo", "keys", "health", "caller-key"}
     assert set(re.findall(rf"`(?:idempotency-gateway )?({'|'.join(verbs)})\b", prose())) == verbs
     told = run("--help", folder=tmp_path).stdout
-    assert verbs == set(re.findall(r"^│ (\w+)", told, re.MULTILINE))
+    assert verbs == set(re.findall(r"^│ ([a-z][\w-]*)", told, re.MULTILINE))

@@ -122,6 +122,7 @@ def mounted(text: str, folder: Path, postgres: str = "", redis: str = "") -> str
     secrets.mkdir(exist_ok=True)
     for name in ("digest-key", "record-key"):
         (secrets / name).write_text(f"{name} of more than 16 bytes")
+    (secrets / "shop-caller").write_text(f"sha256:{'5a' * 32}")
     (secrets / "store-postgres").write_text(postgres or "postgresql://gateway@db/gateway")
     (secrets / "store-redis").write_text(redis or "redis://redis:6379/0")
     text = text.replace(MOUNTED_SECRETS, str(secrets)).replace("/var/lib/idempotency-gateway", str(folder))
@@ -161,7 +162,8 @@ def test_secrets_are_files_and_stand_in_no_manifest() -> None:
     manifests = rendered(values_of(CHART / "ci" / "everything-values.yaml"))
     pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
     (secrets,) = [volume["projected"]["sources"] for volume in pod["volumes"] if volume["name"] == "secrets"]
-    assert [source["secret"]["items"][0]["path"] for source in secrets] == ["digest-key", "record-key", "store-redis"]
+    files = ["digest-key", "record-key", "shop-caller", "store-redis"]
+    assert [source["secret"]["items"][0]["path"] for source in secrets] == files
     assert "env" not in pod["containers"][0]
     assert not [each for each in manifests if each["kind"] == "Secret"]
 

@@ -1,10 +1,12 @@
 """No caller gets another one's answer: all pairs of scopes, callers and routes, the second with the first one's key."""
 
+from collections.abc import Mapping
 from itertools import permutations, product
 from pathlib import Path
 
 import pytest
 
+from gateway.protocol.fingerprint import key_digest
 from tests.stage import Heard, Stage, playing
 from tests.upstream import Logged, Play, Upstream, answer
 
@@ -19,6 +21,12 @@ CALLERS = {
     "A, then B": (("Authorization", "Bearer a"), ("Authorization", "Bearer b")),
     "A, B in one": (("Authorization", "Bearer a, Bearer b"),),
     "a in small letters": (("Authorization", "bearer a"),),
+}
+# The same whoever the gateway knows to call: two callers with keys, each with and without fields of their own.
+KNOWN = ("igk_the-key-of-the-shop-01", "igk_the-key-of-the-bar-002")
+KNOWN_CALLERS = {
+    f"{fields} as {key}": (("X-Gateway-Key", key), *CALLERS[fields])
+    for key, fields in product(KNOWN, ("nobody", "A", "A by key"))
 }
 ROUTES = ("/one", "/two", "/apart")
 
@@ -38,8 +46,8 @@ def plays(logged: Logged, number: int) -> Play:
     return Play(answer(201, b"execution %d" % number, ("X-Execution", str(number))), then="keep")
 
 
-def ask(stage: Stage, key: str, caller: str, route: str) -> Heard:
-    return stage.post(key, b'{"amount": 1}', *CALLERS[caller], target=f"{route}/charges")
+def ask(stage: Stage, key: str, caller: tuple[tuple[str, str], ...], route: str) -> Heard:
+    return stage.post(key, b'{"amount": 1}', *caller, target=f"{route}/charges")
 
 
 @pytest.mark.parametrize("on_change", ["refuse", "separate"])
@@ -49,19 +57,31 @@ def test_no_pair_of_callers_shares_an_answer_on_any_pair_of_routes(
     upstream.by_key = plays
     text = configuration(f"http://127.0.0.1:{upstream.port}", on_change)
     with playing(upstream, "memory:", tmp_path, text) as stage:
-        judge(stage, on_change)
+        judge(stage, on_change, CALLERS)
 
 
-def judge(stage: Stage, on_change: str) -> None:
+@pytest.mark.parametrize("on_change", ["refuse", "separate"])
+def test_no_pair_of_known_callers_shares_an_answer_on_any_pair_of_routes(
+    upstream: Upstream, tmp_path: Path, on_change: str
+) -> None:
+    upstream.by_key = plays
+    digests = (key_digest(key.encode()).hex() for key in KNOWN)
+    known = [f"  - {{name: caller-{number}, key: 'sha256:{digest}'}}" for number, digest in enumerate(digests)]
+    text = "\n".join([configuration(f"http://127.0.0.1:{upstream.port}", on_change), "callers:", *known])
+    with playing(upstream, "memory:", tmp_path, text) as stage:
+        judge(stage, on_change, KNOWN_CALLERS)
+
+
+def judge(stage: Stage, on_change: str, callers: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
     for number, ((first, second), (here, there)) in enumerate(
-        product(permutations(CALLERS, 2), product(ROUTES, ROUTES))
+        product(permutations(callers, 2), product(ROUTES, ROUTES))
     ):
         key = f"key-{number}"
-        mine = ask(stage, key, first, here)
-        other = ask(stage, key, second, there)
+        mine = ask(stage, key, callers[first], here)
+        other = ask(stage, key, callers[second], there)
         assert mine.told == "201 executed"
         assert other.body != mine.body, f"{second} on {there} got the answer of {first} on {here}"
         assert other.get("x-execution") != mine.get("x-execution")
         shared = on_change == "refuse" and (here == "/apart") == (there == "/apart")
         assert other.told == ("409 mismatch caller-changed" if shared else "201 executed")
-        assert ask(stage, key, first, here).body == mine.body, "whose retry is still answered"
+        assert ask(stage, key, callers[first], here).body == mine.body, "whose retry is still answered"

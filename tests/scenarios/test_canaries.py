@@ -5,6 +5,7 @@ A gateway in a process of its own, at the level debug; then its log, its metrics
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -36,13 +37,18 @@ NEVER = {
     "credential": "canary-credential-5e0d",
     "record-key": "canary-record-key-5e0d",
     "digest-key": "canary-digest-key-5e0d",
+    "caller-key": "igk_canary-caller-key-5e0d",
+    "wrong-caller-key": "igk_canary-wrong-caller-key-5e0d",
 }
+# How the configuration tells a caller's key; the gateway has no reason to repeat it.
+CALLER = hashlib.sha256(NEVER["caller-key"].encode()).hexdigest()
 
 CONFIG = """
 listen: 127.0.0.1:0
 admin: {{listen: "127.0.0.1:0"}}
 digest: {{key: {digest-key}}}
 {sealing}
+callers: [{{name: shop, key: 'sha256:{caller}'}}]
 log: {{level: debug, format: json}}
 routes:
   - name: bodies
@@ -77,6 +83,7 @@ def visit(port: int) -> set[int]:
         ("Cookie", f"s={ASKED['cookie']}"),
         ("X-Field", ASKED["field"]),
         ("Content-Type", "application/json"),
+        ("X-Gateway-Key", NEVER["caller-key"]),
     ]
     body = json.dumps({"id": ASKED["body-key"], "secret": ASKED["body"]}).encode()
     target = f"/{ASKED['path']}?q={ASKED['query']}"
@@ -88,8 +95,10 @@ def visit(port: int) -> set[int]:
             met.add(call(port, "POST", target, [("X-Order", order), *fields], body).status)
     known = [("Idempotency-Key", f"{ASKED['key']}-answer")]
     met.add(call(port, "POST", target, [*known, *fields], body + b" ").status)
-    met.add(call(port, "POST", target, [*known, ("Authorization", "B")], body).status)
+    met.add(call(port, "POST", target, [*known, ("Authorization", "B"), fields[-1]], body).status)
     met.add(call(port, "POST", target, [("Idempotency-Key", f"bad {ASKED['key']}"), *fields], body).status)
+    wrong = ("X-Gateway-Key", NEVER["wrong-caller-key"])
+    met.add(call(port, "POST", target, [*known, *fields[:-1], wrong], body).status)
     met.add(call(port, "POST", f"/bodies{target}", fields, body).status)
     met.add(call(port, "GET", f"/%zz{target}", fields, None).status)
     bad = f"POST {target} HTTP/1.1\r\nHost: {ASKED['host']}\r\nX-Field: {ASKED['field']}\x01\r\n\r\n{ASKED['body']}"
@@ -171,10 +180,10 @@ def test_no_secret_is_written_down(upstream: Upstream, stores: list[str], tmp_pa
     upstream.by_key = plays
     sealing = f"encryption: {{keys: [{NEVER['record-key']}]}}" if sealed else ""
     file = tmp_path / "gateway.yaml"
-    file.write_text(CONFIG.format(port=upstream.port, sealing=sealing, **NEVER))
+    file.write_text(CONFIG.format(port=upstream.port, sealing=sealing, caller=CALLER, **NEVER))
     options = [word for store in stores for word in ("--store", store)]
     with serving("--config", str(file), *options, folder=tmp_path) as served:
-        assert {201, 400, 409, 422, 429, 502} <= visit(served.port)
+        assert {201, 400, 401, 409, 422, 429, 502} <= visit(served.port)
         metrics = call(served.admin_port, "GET", "/metrics", [], None).body
         listed = call(served.admin_port, "GET", "/api/keys", [], None).body
         assert served.stop() == 0
@@ -183,6 +192,7 @@ def test_no_secret_is_written_down(upstream: Upstream, stores: list[str], tmp_pa
     assert b"outcome-lost" in logged
     assert b"idempotency_gateway_calls_total" in metrics
     for shown in (logged, metrics, listed):
+        assert found({"caller": CALLER}, shown) == set()
         assert found({**ASKED, **TOLD, **NEVER}, shown) == set()
     for store in stores:
         kept = dump(store)

@@ -1,0 +1,61 @@
+"""Who calls, and whether they may: asked on every call to a route that has callers, before anything is looked up.
+
+So a caller whose key was taken back gets no replay either. Knows header fields and the ports behind which keys are
+kept. Refuses to know the call itself, and to repeat a credential: no answer, metric or log line has one.
+"""
+
+from gateway.policies.callers import SHORTEST_KEY, Entry, KnownCaller, Need, may_use
+from gateway.policies.routing import Route
+from gateway.ports import Keys, Observer
+from gateway.protocol import problems
+from gateway.protocol.fingerprint import key_digest
+from gateway.protocol.headers import Headers, values
+from gateway.protocol.observations import CallerAdmitted, CallerRefused
+from gateway.protocol.problems import Problem
+
+
+class Entrance:
+    """Lets in whoever may come in."""
+
+    def __init__(self, entry: Entry, keys: Keys, observer: Observer) -> None:
+        self.credentials = entry.credentials
+        self._header = entry.header.encode()
+        self._keys = keys
+        self._observer = observer
+        self._challenge = f'GatewayKey realm="idempotency-gateway", header="{entry.header}"'
+
+    async def admit(self, headers: Headers, route: Route) -> KnownCaller | Problem | None:
+        """Who calls, or why they may not. ``None``: somebody unknown, where the route lets such callers in."""
+        who = self._who(headers, route)
+        if not isinstance(who, KnownCaller):
+            return who
+        if problem := may_use(who, route.name):
+            return self._refused(route, who, "route", problem)
+        self._observer.observe(CallerAdmitted(who.label))
+        return who
+
+    def _who(self, headers: Headers, route: Route) -> KnownCaller | Problem | None:
+        shown = values(headers, self._header)
+        if not shown:
+            if route.callers is Need.OPTIONAL:
+                return None
+            told = f"This route is for known callers: send your key in the header {self._name}."
+            return self._refused(route, None, "none", self._unknown(told))
+        if len(shown) > 1:
+            return self._refused(route, None, "several", self._unknown(f"The header {self._name} came twice."))
+        holder = self._keys.holder(key_digest(shown[0])) if len(shown[0]) >= SHORTEST_KEY else None
+        if holder is None:
+            told = f"The key in the header {self._name} is no caller's, or not any more; ask the operator for another."
+            return self._refused(route, None, "unknown", self._unknown(told))
+        return holder
+
+    @property
+    def _name(self) -> str:
+        return self._header.decode()
+
+    def _unknown(self, detail: str) -> Problem:
+        return problems.caller_unknown(f"{detail} Nothing was sent.", self._challenge)
+
+    def _refused(self, route: Route, who: KnownCaller | None, reason: str, problem: Problem) -> Problem:
+        self._observer.observe(CallerRefused(route.name, who.label if who else "", reason))
+        return problem
