@@ -2,9 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: check install lint types imports test load clients page
+.PHONY: check install lint types imports test load clients page bench
 
-check: install lint types imports test load clients page
+check: install lint types imports test load clients page bench
 
 install:
 	$(PYTHON) -m venv --without-pip .venv
@@ -33,3 +33,6 @@ clients:
 
 page:
 	$(BIN)/python -m pytest tests/page
+
+bench:
+	$(BIN)/python -m pytest tests/bench

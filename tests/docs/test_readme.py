@@ -8,7 +8,6 @@ from gateway.config.load import check, load
 from gateway.policies.downstream import Downstream
 from loadtests.commits import CALLERS, STORES
 from tests.docs.pages import block, commands
-from tests.measuring.commands import printed
 from tests.process import anywhere, run, serving
 from tests.protocol.diagram import mermaid
 from tests.stage import call
@@ -69,14 +68,6 @@ def test_the_operators_commands_lead_to_the_answer_that_a_retry_gets(upstream: U
             assert (ended.returncode, ended.stderr) == (0, ""), line
         heard = call(served.port, "POST", "/", key, b"{}")
         assert (heard.told, heard.body) == ("201 replayed", b'{"id": 1}')
-
-
-def test_the_benchmark_runs_and_prints_the_table_that_is_shown() -> None:
-    arguments = ["--rounds", "1", "--seconds", "0.3", "--connections", "8"]
-    printed_lines = printed("loadtests.bench", *arguments).splitlines()
-    shown = block("output", "bench")
-    names = [line[:22].strip() for line in shown.strip().splitlines()[1:12]]
-    assert [line[:22].strip() for line in printed_lines[1:12]] == names
 
 
 def test_the_figures_of_group_commit_have_the_rows_that_the_instrument_prints() -> None:

@@ -1,0 +1,1 @@
+"""What is measured beside the gateway, each written as somebody would who needed it."""
