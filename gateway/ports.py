@@ -292,8 +292,9 @@ class Inquirer(Protocol):
 
     A1. Whatever goes wrong is ``Untold``; an answer is ``Told`` only when it came whole, and is no longer than
         ``limit`` bytes.
-    A2. It goes to the URL of the question alone: no redirect, no proxy, and no credential from elsewhere.
-    A3. ``target`` is whose TLS settings count. A question's ``timeout`` bounds all of it.
+    A2. It goes to the URL of the question alone: no redirect, no proxy but the route's, and no credential from
+        elsewhere.
+    A3. ``target`` is whose TLS settings, proxy and refused addresses count. A question's ``timeout`` bounds all of it.
     """
 
     async def ask(self, target: Target, question: Question, limit: int) -> Told | Untold: ...

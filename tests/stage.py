@@ -136,7 +136,10 @@ class Stage:
 def configuration(upstream: Upstream, store: str, text: str = "") -> dict[str, Any]:
     """A configuration with one route to ``upstream``; ``text`` is YAML: settings of that route, or top-level ones."""
     given: dict[str, Any] = YAML(typ="safe").load(text) or {}
-    route: dict[str, Any] = {"name": "api", "upstream": {"url": f"http://127.0.0.1:{upstream.port}"}}
+    route: dict[str, Any] = {
+        "name": "api",
+        "upstream": {"url": f"http://127.0.0.1:{upstream.port}", **upstream.settings},
+    }
     if store.startswith("memory"):  # It writes nothing down, and says so to whoever would have that sealed.
         given.pop("encryption", None)
     for part in ("match", "upstream", "policy", "calls"):

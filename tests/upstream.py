@@ -7,6 +7,7 @@ request in turn, what follows; without one it answers 201 with the number of the
 import asyncio
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -74,6 +75,8 @@ class Upstream:
     port: int = 0
     arrived: threading.Condition = field(default_factory=threading.Condition)
     left: threading.Event = field(default_factory=threading.Event)
+    settings: dict[str, object] = field(default_factory=dict)
+    """What a route to it says beside or instead of its URL."""
 
     def count(self, key: str) -> int:
         """How often a request with this key arrived whole."""
@@ -156,14 +159,16 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 @contextmanager
-def running_upstream(port: int = 0) -> Generator[Upstream]:
-    """An upstream on loopback, in a thread."""
-    upstream = Upstream()
+def running_upstream(
+    port: int = 0, kind: type[Upstream] = Upstream, context: ssl.SSLContext | None = None
+) -> Generator[Upstream]:
+    """An upstream on loopback, in a thread; over TLS where ``context`` is given."""
+    upstream = kind()
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        server = await asyncio.start_server(upstream.serve, "127.0.0.1", port, limit=1 << 20)
+        server = await asyncio.start_server(upstream.serve, "127.0.0.1", port, limit=1 << 20, ssl=context)
         upstream.port = server.sockets[0].getsockname()[1]
         started.set()
         await stop.wait()

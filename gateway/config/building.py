@@ -1,5 +1,6 @@
 """Settings, already validated, as the frozen values that the core is built from."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -139,6 +140,7 @@ def _target(upstream: UpstreamSettings, ends_here: frozenset[str]) -> Target:
         remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends_here)),
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,
+        proxy=None if upstream.proxy is None else replace(upstream.proxy, ca=upstream.proxy_ca),
     )
 
 
@@ -151,7 +153,7 @@ def _timeouts(timeout: TimeoutSettings) -> Timeouts:
 def build_policy(policy: PolicySettings, target: Target, scope: tuple[str, ...]) -> Policy:
     """A policy of the core."""
     terms = Terms(
-        not_executed=frozenset(policy.not_executed_statuses),
+        not_executed=_not_executed_statuses(policy, target),
         unknown=_unknown_statuses(policy),
         on_conflict=policy.on_conflict,
         on_unknown=policy.on_unknown,
@@ -182,6 +184,13 @@ def build_policy(policy: PolicySettings, target: Target, scope: tuple[str, ...])
             policy.upstream_key.mode, policy.upstream_key.header or policy.key.header, policy.upstream_key.form
         ),
     )
+
+
+def _not_executed_statuses(policy: PolicySettings, target: Target) -> frozenset[int]:
+    """With 407 a proxy that forwards turns a request away for want of credentials: it has not passed it on."""
+    given = frozenset(policy.not_executed_statuses)
+    ours = target.forwarded_by_proxy and "not_executed_statuses" not in policy.model_fields_set
+    return given | ({407} - frozenset(policy.unknown_statuses)) if ours else given
 
 
 def _unknown_statuses(policy: PolicySettings) -> frozenset[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gateway.config.findings import NOT_TO_BE_SET, written
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.settings import MatchSettings, RouteSettings, TlsSettings, UpstreamSettings
+from gateway.config.way_rules import way_complaints
 from gateway.policies.addresses import private
 from gateway.policies.policy import UpstreamKeyMode
 from gateway.policies.published import PATH
@@ -55,6 +56,7 @@ def upstream_complaints(upstream: UpstreamSettings, policy: PolicySettings, read
         yield from _quiet(upstream, policy)
     if "tls" in readable:
         yield from _tls(upstream.tls, plain="url" in readable and upstream.url.scheme == "http")
+    yield from way_complaints(upstream, readable)
     if "url" in readable and upstream.refuse_private_addresses and _at_private(upstream.url.host):
         told = f"refuses the address of url itself ({upstream.url.host}), so that nothing is ever sent"
         yield ("refuse_private_addresses",), f"{told}; remove one of them"

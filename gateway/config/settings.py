@@ -27,6 +27,7 @@ from gateway.config.shapes import (
     PostgresUrl,
     ProblemBase,
     Processes,
+    ProxyUrl,
     PublicOrigin,
     RedisUrl,
     SecretKey,
@@ -95,6 +96,13 @@ class UpstreamSettings(Shape):
     )
     max_connections: Connections = default(256, "Connections at once; one more waits, then 503.")
     tls: TlsSettings = made(TlsSettings, "TLS towards the upstream.")
+    proxy: ProxyUrl | None = Field(
+        default=None,
+        repr=False,
+        description="An HTTP proxy on the way, user and password in its URL; may be file:///path. https goes through a "
+        "tunnel (CONNECT), http is forwarded. Proxies that the environment names are never used.",
+    )
+    proxy_ca: PemFile | None = default(None, "Authorities instead of the system's, for a proxy's own certificate.")
     headers: HeaderSettings = made(HeaderSettings, "Headers towards the upstream.")
     forwarded: Flag = default(False, "Adds Forwarded and X-Forwarded-For, -Host, -Proto.")
     refuse_private_addresses: Flag = default(

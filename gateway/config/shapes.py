@@ -43,10 +43,12 @@ from gateway.config.urls import (
     parse_path,
     parse_postgres_url,
     parse_problem_base,
+    parse_proxy,
     parse_redis_url,
     parse_sqlite_file,
     parse_strip_prefix,
 )
+from gateway.policies.routing import Proxy
 from gateway.protocol.fingerprint import pointer_tokens
 
 
@@ -121,6 +123,9 @@ OperatorName = Annotated[str, BeforeValidator(parse_operator), _text(NAME, "on-c
 Listen = Annotated[Address, BeforeValidator(parse_address), _text(ADDRESS, "127.0.0.1:8080")]
 Url = Annotated[BaseUrl, BeforeValidator(parse_base_url), _text("^https?://", "https://api.example.com")]
 PublicOrigin = Annotated[BaseUrl, BeforeValidator(parse_origin), _text("^https?://", "https://pay.example.com")]
+ProxyUrl = Annotated[
+    Proxy, BeforeValidator(parse_proxy), _text("^(https?://|file:///).", "http://proxy.example.com:3128")
+]
 ProblemBase = Annotated[
     str, BeforeValidator(parse_problem_base), _text("^(https?://|urn:).*[/#:=]$", "https://example.com/problems/")
 ]

@@ -13,7 +13,6 @@ NOT_YET: tuple[tuple[tuple[str, ...], str], ...] = (
     (("limits",), "rate limits"),
     (("digest", "keys"), "rotation of the digest key"),
     (("routes", "*", "upstream", "http"), "HTTP/2 upstreams"),
-    (("routes", "*", "upstream", "proxy"), "an outbound proxy"),
 )
 
 

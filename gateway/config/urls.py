@@ -5,12 +5,14 @@ takes; so both are refused here. No sentence repeats a URL: it may hold a passwo
 """
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from gateway.config.files import parse_secret
 from gateway.config.units import bare_host, parse_text
+from gateway.policies.routing import Proxy
 
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _PATH = re.compile(r"(?:/(?!/)(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
@@ -52,6 +54,37 @@ def parse_base_url(value: object) -> BaseUrl:
     if path:
         parse_path(path)
     return BaseUrl(url.scheme, _host(url), _PORTS[url.scheme] if port is None else _port(port), path)
+
+
+def parse_proxy(value: object) -> Proxy:
+    """An outbound proxy as its URL, or the file that holds it: it may have a user and a password in it."""
+    text = parse_secret(value).decode("utf-8", "replace")
+    if text.lower().startswith("socks"):
+        raise ValueError("must be an HTTP proxy: SOCKS is not spoken here; write http://proxy.example.com:3128")
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://, such as http://proxy.example.com:3128")
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError("is not a URL; write it as http://proxy.example.com:3128") from None
+    if url.path not in ("", "/") or "?" in text or "#" in text:
+        raise ValueError("must have nothing behind its port: no path, query or fragment")
+    if port is None:
+        raise ValueError("needs the proxy's port, such as http://proxy.example.com:3128")
+    return Proxy(url.scheme, _host(url), _port(port), _basic(url))
+
+
+def _basic(url: SplitResult) -> bytes:
+    """The user and password of a URL as ``Proxy-Authorization`` has them (RFC 7617)."""
+    if not url.username:
+        if url.password:
+            raise ValueError("has a password without a user; write user:password@ before the host")
+        return b""
+    user, password = unquote_to_bytes(url.username), unquote_to_bytes(url.password or "")
+    if b":" in user:
+        raise ValueError("has a colon in its user, which cannot be told (RFC 7617)")
+    return b"Basic " + b64encode(user + b":" + password)
 
 
 def _host(url: SplitResult) -> str:

@@ -173,7 +173,8 @@ class _Judge:
 
     def _readable_parts(self, index: int) -> frozenset[str]:
         place: Place = ("routes", index)
-        parts = {name for name in ("url", "timeout", "tls", "headers") if self._readable((*place, "upstream", name))}
+        names = ("url", "timeout", "tls", "headers", "proxy")
+        parts = {name for name in names if self._readable((*place, "upstream", name))}
         keys = {"key", "upstream_key"}
         return frozenset(parts | {"keys"} if not keys & self._unread_policy(index) else parts)
 

@@ -68,6 +68,31 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An outbound proxy: who is connected to instead of the upstream, over TLS where ``scheme`` is ``https``.
+
+    ``authorization``: the value of ``Proxy-Authorization``, empty for none; a secret. ``ca`` replaces the system's
+    authorities for the proxy's own certificate.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    authorization: bytes = field(default=b"", repr=False)
+    ca: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority, without who asks."""
+        return f"{self.scheme}://{self.authority}"
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """The upstream of a route. ``base_path`` has no slash at its end. ``max_connections`` bounds the pool."""
 
@@ -83,6 +108,12 @@ class Target:
     remove_headers: frozenset[bytes] = frozenset()
     forwarded: bool = False
     refuse_private_addresses: bool = False
+    proxy: Proxy | None = None
+
+    @property
+    def forwarded_by_proxy(self) -> bool:
+        """Whether a proxy reads and forwards each request, as it does for ``http``; ``https`` goes through a tunnel."""
+        return self.proxy is not None and self.scheme == "http"
 
     @property
     def authority(self) -> str:

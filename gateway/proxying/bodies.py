@@ -24,21 +24,30 @@ class Message(NamedTuple):
     length: int | None
 
 
-def compose(request: Outgoing, authority: bytes, *, only_call: bool) -> Message:
-    """The message of a request; ``only_call`` tells the upstream that the connection carries no other.
+class Address(NamedTuple):
+    """What every request of a route has in common: its ``Host``; what stands before its target, which is the origin
+    where a proxy forwards it (RFC 9112, section 3.2.2); and lines for this connection alone."""
+
+    authority: bytes
+    before: bytes = b""
+    lines: bytes = b""
+
+
+def compose(request: Outgoing, address: Address) -> Message:
+    """The message of a request.
 
     Raises ``NotSent`` where the request must not be written.
     """
     body = request.body
     if body is None:
-        return Message(_head(request, None, authority, only_call=only_call), None, 0)
+        return Message(_head(request, None, address), None, 0)
     if not isinstance(body, tuple | list) and isinstance(body, AsyncIterator):
-        return Message(_head(request, request.length, authority, only_call=only_call), body, request.length)
+        return Message(_head(request, request.length, address), body, request.length)
     length = request.length
     if length is None:
         body = tuple(body)
         length = sum(map(len, body))
-    head = _head(request, length, authority, only_call=only_call)
+    head = _head(request, length, address)
     if length > SMALL:
         return Message(head, body, length)
     content = b"".join(body)
@@ -47,11 +56,10 @@ def compose(request: Outgoing, authority: bytes, *, only_call: bool) -> Message:
     return Message(head + content, None, length)
 
 
-def _head(request: Outgoing, length: int | None, authority: bytes, *, only_call: bool) -> bytes:
+def _head(request: Outgoing, length: int | None, address: Address) -> bytes:
     framing = framing_line(request.method, length, streamed=request.body is not None)
-    if only_call:
-        framing += b"Connection: close\r\n"
-    return write_head(request.method, request.target, authority, request.headers, framing)
+    authority, before, lines = address
+    return write_head(request.method, before + request.target, authority, request.headers, framing + lines)
 
 
 async def write_rest(connection: Connection, message: Message) -> None:

@@ -2,7 +2,8 @@
 
 For what may be repeated and is nobody's call: the guarded hop is ``hop``. It works on httpx2's transport, below the
 client that would follow redirects, take proxies and credentials from the environment, keep cookies, and log each URL
-with its query. Refuses to know what a question is about.
+with its query. A question goes the way of the route's calls: by its proxy, and to no address that the route refuses.
+Refuses to know what a question is about.
 """
 
 import asyncio
@@ -10,10 +11,11 @@ import ssl
 
 import httpx2
 
-from gateway.errors import ConfigInvalid
+from gateway.errors import ConfigInvalid, NotSent
 from gateway.policies.reconciling import Question, Told, Untold
-from gateway.policies.routing import Target, Tls
+from gateway.policies.routing import Proxy, Target, Tls
 from gateway.protocol.headers import Header
+from gateway.proxying.dialling import judging
 from gateway.proxying.tls import client_context
 
 # Identity, so that what is bounded on the wire is bounded in memory too.
@@ -30,6 +32,8 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "timeout"),
     (httpx2.TimeoutException, "timeout"),
     (httpx2.ConnectError, "unreachable"),
+    (httpx2.ProxyError, "unreachable"),
+    (NotSent, "unreachable"),
     (httpx2.ProtocolError, "malformed"),
     (httpx2.InvalidURL, "malformed"),
     (httpx2.TransportError, "reset"),
@@ -38,10 +42,10 @@ _FAULTS = tuple(fault for fault, _ in _REASONS)
 
 
 class HttpInquirer:
-    """A transport for each TLS identity, and one for plain HTTP."""
+    """A transport for each way that questions go: the TLS identity, the proxy, the addresses that are refused."""
 
     def __init__(self) -> None:
-        self._transports: dict[Tls | None, httpx2.AsyncHTTPTransport] = {}
+        self._transports: dict[tuple[Tls | None, Proxy | None, bool], httpx2.AsyncHTTPTransport] = {}
 
     def open(self, target: Target, base: str) -> None:
         """Makes ready what questions to ``base`` need, TLS files read; ``ConfigInvalid`` where they cannot be used."""
@@ -64,12 +68,18 @@ class HttpInquirer:
 
     def _transport(self, target: Target, url: str) -> httpx2.AsyncHTTPTransport:
         tls = target.tls if url.startswith("https:") else None
-        found = self._transports.get(tls)
+        way = tls, target.proxy, target.refuse_private_addresses
+        found = self._transports.get(way)
         if found is None:
-            # Without TLS a context that trusts nobody will do, and no authorities are read.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls is None else client_context(tls)
-            found = httpx2.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS, retries=0)
-            self._transports[tls] = found
+            context = _context(tls)
+            if target.refuse_private_addresses:
+                found = judging(target, context, _LIMITS)
+            else:
+                proxy = None if target.proxy is None else _by(target.proxy)
+                found = httpx2.AsyncHTTPTransport(
+                    verify=context, trust_env=False, limits=_LIMITS, retries=0, proxy=proxy
+                )
+            self._transports[way] = found
         return found
 
     async def _ask(self, transport: httpx2.AsyncHTTPTransport, question: Question, limit: int) -> Told | Untold:
@@ -87,6 +97,17 @@ class HttpInquirer:
             return await _told(response, limit)
         finally:
             await response.aclose()
+
+
+def _context(tls: Tls | None) -> ssl.SSLContext:
+    # Without TLS a context that trusts nobody will do, and no authorities are read.
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls is None else client_context(tls)
+
+
+def _by(proxy: Proxy) -> httpx2.Proxy:
+    known = [(b"Proxy-Authorization", proxy.authorization)] if proxy.authorization else None
+    context = client_context(Tls(proxy.ca)) if proxy.scheme == "https" else None
+    return httpx2.Proxy(proxy.origin, ssl_context=context, headers=known)
 
 
 async def _told(response: httpx2.Response, limit: int) -> Told | Untold:

@@ -136,6 +136,8 @@ class Connection(asyncio.Protocol):
         self._unheard = transport.get_extra_info("ssl_object") is not None
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if self._dead:  # Through a tunnel it may be heard of, and given up, before it is told that it is there.
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """``asyncio``: bytes of the answer, or bytes that nobody asked for (law U4)."""

@@ -2,7 +2,7 @@
 
 Knows the point of no return, the line in ``send`` that hands the first byte to a socket: before it every fault is
 ``NotSent``, after it every fault is ``OutcomeUnknown``, and nothing below it tries twice. Refuses to know what a call
-means, redirects, proxies, and how long an answer may take: that is the runner's, which cancels.
+means, redirects, proxies of the environment, and how long an answer may take: that is the runner's, which cancels.
 """
 
 import time
@@ -46,7 +46,7 @@ class Hop:
     ) -> HopAnswer:
         """Writes ``request`` and returns its answer when the head is there. Cancelled, it closes the connection."""
         pool = self._pools.get(id(target)) or self._open_late(target)
-        message = compose(request, pool.authority, only_call=pool.only_call)
+        message = compose(request, pool.address)
         connection = pool.take() or await pool.obtain()
         if dispatch_by is not None and self._clock.monotonic() >= dispatch_by:
             pool.recycle(connection)

@@ -5,16 +5,16 @@ are retired; none is used past ``keep_alive``, none is shared with another route
 """
 
 import asyncio
-import ssl
 from collections import deque
 
 from gateway.errors import NotSent
 from gateway.policies.routing import Target
 from gateway.ports import Clock
+from gateway.proxying.bodies import Address
 from gateway.proxying.connecting import connect
 from gateway.proxying.connection import Connection
 from gateway.proxying.spares import Spares
-from gateway.proxying.tls import client_context
+from gateway.proxying.tls import Contexts, contexts
 
 
 class Pool:
@@ -25,13 +25,13 @@ class Pool:
 
     def __init__(self, target: Target, clock: Clock, spares: Spares) -> None:
         self.target = target
-        self.authority = target.authority.encode("ascii")
-        self.only_call = target.keep_alive.total_seconds() <= 0
+        self._only_call = target.keep_alive.total_seconds() <= 0
+        self.address = _address(target, only_call=self._only_call)
         self.idle_time = target.timeouts.idle.total_seconds()
         self._clock = clock
         self._spares = spares
         self._keep_alive = target.keep_alive.total_seconds()
-        self._context: ssl.SSLContext | None = client_context(target.tls) if target.scheme == "https" else None
+        self._contexts: Contexts = contexts(target)
         self._idle: deque[Connection] = deque()
         self._places = target.max_connections
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
@@ -66,7 +66,7 @@ class Pool:
 
     def recycle(self, connection: Connection) -> None:
         """``Keeper``: to who waits longest, else to the idle ones."""
-        if self._closed or self.only_call:
+        if self._closed or self._only_call:
             connection.drop()
         elif not self._hand_over(connection):
             connection.idle_since = self._clock.monotonic()
@@ -92,7 +92,7 @@ class Pool:
     async def _connect(self) -> Connection:
         connection = Connection(self)
         try:
-            await connect(self.target, self._context, connection, self._spares)
+            await connect(self.target, self._contexts, connection, self._spares)
         except BaseException:
             connection.drop()
             raise
@@ -153,3 +153,13 @@ class Pool:
         if self._idle:
             left = self._idle[0].idle_since + self._keep_alive - self._clock.monotonic()
             self._timer = self._idle[0].loop.call_later(max(left, 0.001), self._retire)
+
+
+def _address(target: Target, *, only_call: bool) -> Address:
+    authority = target.authority.encode("ascii")
+    lines = b"Connection: close\r\n" if only_call else b""
+    if target.proxy is None or not target.forwarded_by_proxy:
+        return Address(authority, lines=lines)
+    if target.proxy.authorization:
+        lines += b"Proxy-Authorization: %b\r\n" % target.proxy.authorization
+    return Address(authority, b"http://" + authority, lines)

@@ -1,21 +1,41 @@
 """TLS towards the upstream: who is trusted, and who the gateway says it is.
 
-Knows certificate files and the floor that is not up for choice: TLS 1.2, a verified chain, a matching name, HTTP/1.1.
-Refuses to know connections. A context is made once for a route, so that a file is read at the start and not in a call.
+Knows certificate files and the floor that is not up for choice: TLS 1.2, a verified chain, a matching name, and one
+protocol to speak. Refuses to know connections. A context is made once for a route, so that a file is read at the start
+and not in a call.
 """
 
 import ssl
+from typing import NamedTuple
 
 from gateway.errors import ConfigInvalid
-from gateway.policies.routing import Tls
+from gateway.policies.routing import Target, Tls
+
+HTTP_1 = "http/1.1"
 
 
-def client_context(tls: Tls) -> ssl.SSLContext:
-    """The context of a route's connections; ``ConfigInvalid`` names every file that cannot be used."""
+class Contexts(NamedTuple):
+    """One for each TLS that a route's connections begin with: the upstream's, and that of the proxy before it."""
+
+    upstream: ssl.SSLContext | None
+    proxy: ssl.SSLContext | None
+
+
+def contexts(target: Target, protocol: str = HTTP_1) -> Contexts:
+    """Those of a route; ``ConfigInvalid`` names every file that cannot be used."""
+    proxy = target.proxy
+    return Contexts(
+        client_context(target.tls, protocol) if target.scheme == "https" else None,
+        client_context(Tls(proxy.ca)) if proxy is not None and proxy.scheme == "https" else None,
+    )
+
+
+def client_context(tls: Tls, protocol: str = HTTP_1) -> ssl.SSLContext:
+    """The context of connections that speak ``protocol``; ``ConfigInvalid`` names every file that cannot be used."""
     complaints: list[str] = []
     context = _trust(tls.ca, complaints)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     identify(context, tls, complaints)
     if complaints:
         raise ConfigInvalid(*complaints)

@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
+import ssl
 import threading
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx2
 import pytest
 import trustme
 
 from gateway.policies.reconciling import Question, Told, Untold
-from gateway.policies.routing import Target, Tls
+from gateway.policies.routing import Proxy, Target, Tls
 from gateway.protocol.headers import Headers
 from gateway.proxying.client import HttpInquirer
+from gateway.proxying.dialling import judging
+from tests.forwardproxy import ForwardProxy, forwarding
+from tests.proxying.test_private_addresses import Names
 from tests.proxying.test_tls import Authority
 from tests.upstream import Play, Upstream, answer, chunked
 
@@ -153,3 +158,72 @@ def test_neither_url_nor_credential_nor_answer_is_logged(upstream: Upstream, cap
         upstream.then(Play(answer(200, b"canary-answer")))
         ask(upstream, "/c?ref=canary-value", ((b"Authorization", b"canary-secret"),))
     assert "canary" not in caplog.text
+
+
+def test_a_question_goes_by_the_routes_proxy(upstream: Upstream) -> None:
+    upstream.then(Play(answer(200, b"known")))
+    with forwarding() as proxy:
+        proxy.authorization = b"Basic Z2F0ZXdheTpodW50ZXIy"
+        by = Proxy("http", "127.0.0.1", proxy.port, proxy.authorization)
+        target = Target("http", "127.0.0.1", upstream.port, proxy=by)
+        question = Question("GET", f"{target.origin}/c?ref=a%2Fb", (), timedelta(seconds=5))
+        heard = run(_asked(target, question))
+        assert isinstance(heard, Told)
+        assert heard.body == b"known"
+        assert len(proxy.asked) == len(upstream.log) == 1
+        assert upstream.log[0].line == "GET /c?ref=a%2Fb HTTP/1.1"
+        assert upstream.log[0].all("proxy-authorization") == []
+
+
+def test_a_question_goes_through_the_tunnel_that_a_proxy_opens(authority: Authority) -> None:
+    async def asked(proxy: ForwardProxy) -> Told | Untold:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer(200, b"secure"))
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server()) as server:
+            port = server.sockets[0].getsockname()[1]
+            by = Proxy("https", "127.0.0.1", proxy.port, ca=authority.trust)
+            target = Target("https", "127.0.0.1", port, tls=Tls(authority.trust), proxy=by)
+            return await _asked(target, Question("GET", f"{target.origin}/", (), timedelta(seconds=10)))
+
+    with forwarding(authority.server()) as proxy:
+        heard = run(asked(proxy))
+        assert isinstance(heard, Told)
+        assert heard.body == b"secure"
+        assert proxy.asked[0].startswith(b"CONNECT 127.0.0.1:")
+        proxy.refuses = 403
+        assert run(asked(proxy)) == Untold("unreachable")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_a_question_is_not_asked_at_an_address_that_the_route_refuses(upstream: Upstream, host: str) -> None:
+    target = Target("http", host, upstream.port, refuse_private_addresses=True)
+    question = Question("GET", f"http://{host}:{upstream.port}/", (), timedelta(seconds=5))
+    assert run(_asked(target, question)) == Untold("unreachable")
+    assert upstream.log == []
+
+
+def test_a_question_is_judged_by_the_address_that_it_would_go_to() -> None:
+    """A name that has only addresses of its owner's own now, whatever it had when somebody looked."""
+    target = Target("http", "api.example.com", 80, refuse_private_addresses=True)
+    question = Question("GET", "http://api.example.com/", (), timedelta(seconds=5))
+    loop = Names(80, ("127.0.0.1", "::1"))
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(_asked(target, question)) == Untold("unreachable")
+    assert loop.asked == ["api.example.com"]
+
+
+def test_what_is_judged_is_connected_to_and_answers(upstream: Upstream) -> None:
+    """Of a route that refuses nothing, because what is public is no place for a test to go to."""
+
+    async def asked() -> bytes:
+        context, limits = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), httpx2.Limits(max_connections=1)
+        async with judging(Target("http", "localhost", upstream.port), context, limits) as transport:
+            request = httpx2.Request("GET", f"http://localhost:{upstream.port}/")
+            return await (await transport.handle_async_request(request)).aread()
+
+    upstream.then(Play(answer(200, b"known")))
+    assert run(asked()) == b"known"

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import NotSent
 from gateway.policies.addresses import private
 from gateway.policies.routing import Target
-from gateway.proxying.connecting import _Address, _allowed
+from gateway.proxying.connecting import SocketAddress, allowed
 from tests.proxying.conversation import OK, asking, hopping
 from tests.proxying.upstream import replies, serving
 
@@ -91,6 +91,6 @@ def test_a_name_is_judged_each_time_by_the_address_that_would_be_connected_to() 
 
 def test_of_several_addresses_only_the_public_ones_are_connected_to() -> None:
     """Nothing is dialled here: a test has no business at a public address."""
-    both: list[_Address] = [(socket.AF_INET, 6, ("127.0.0.1", 80)), (socket.AF_INET, 6, ("1.1.1.1", 80))]
-    assert _allowed(guarded(80), both) == both[1:]
-    assert _allowed(replace(guarded(80), refuse_private_addresses=False), both) == both
+    both: list[SocketAddress] = [(socket.AF_INET, 6, ("127.0.0.1", 80)), (socket.AF_INET, 6, ("1.1.1.1", 80))]
+    assert allowed(guarded(80), both) == both[1:]
+    assert allowed(replace(guarded(80), refuse_private_addresses=False), both) == both
