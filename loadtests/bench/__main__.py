@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from loadtests.bench import machine, nginx, wrk
+from loadtests.bench.checking import Wrong
 from loadtests.bench.plan import FULL, QUICK
 from loadtests.bench.result import Run
 from loadtests.bench.soak import soak
 from loadtests.bench.stage import measure
-from loadtests.bench.subjects import SUBJECTS
+from loadtests.bench.subjects import REDIS_NAME, SUBJECTS
 from loadtests.bench.tables import Table, everything
 
 
@@ -66,13 +67,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for stage in form.stages:
         measure(stage, run, options.only, tell)
+        # Whoever ends the run keeps the stages that were measured.
+        _keep(run, options.json)
     if options.soak:
-        run.soak = soak(options.soak, tell)
-    if options.json:
-        run.write(options.json)
+        try:
+            run.soak = soak(options.soak, tell)
+        except Wrong as wrong:
+            run.faults.append(f"{REDIS_NAME}: {wrong}, over {options.soak:,} calls")
+        _keep(run, options.json)
     show(run, console)
     ours = {subject.name for subject in SUBJECTS if subject.ours}
     return int(any(fault.partition(":")[0] in ours for fault in run.faults))
+
+
+def _keep(run: Run, file: Path | None) -> None:
+    if file is not None:
+        run.write(file)
 
 
 def show(run: Run, console: Console) -> None:

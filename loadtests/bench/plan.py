@@ -80,14 +80,14 @@ FULL = Form(
         Stage(
             SMALL,
             (
-                Step(64, 2.5, 5, _all),
-                Step(1, 1.5, 5, _latencies),
-                Step(8, 1.5, 3, _ours_and_nginx),
-                Step(256, 1.5, 3, _ours_and_nginx),
+                Step(64, 3.0, 5, _all),
+                Step(1, 2.0, 5, _latencies),
+                Step(8, 2.0, 3, _ours_and_nginx),
+                Step(256, 2.0, 3, _ours_and_nginx),
             ),
             warm_up=1.0,
         ),
-        Stage(MEDIUM, (Step(64, 1.5, 3, _ours_and_nginx),), warm_up=0.5),
-        Stage(LARGE, (Step(8, 1.5, 3, _ours_and_nginx),), warm_up=0.5),
+        Stage(MEDIUM, (Step(64, 2.0, 3, _ours_and_nginx),), warm_up=0.5),
+        Stage(LARGE, (Step(8, 2.0, 3, _ours_and_nginx),), warm_up=0.5),
     ),
 )

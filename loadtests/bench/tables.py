@@ -34,7 +34,7 @@ def rates(run: Run, body: int, connections: int) -> Table:
     kinds = sorted(rows, key=lambda row: list(Kind).index(row.kind))
     return Table(
         f"{connections} connection{'s' * (connections > 1)}, bodies of {shown(body)}",
-        ("", "calls/s", "ratio to nginx", "p50 ms", "p99 ms", "CPU µs a call", "peak MiB"),
+        ("", "calls/s", "ratio to nginx", "p50 ms", "p99 ms", "CPU µs a call", "bytes grown a call", "peak MiB"),
         tuple(_rate(run, row) for row in kinds),
     )
 
@@ -48,6 +48,7 @@ def _rate(run: Run, row: Row) -> tuple[str, ...]:
         f"{row.median(lambda each: each.p50 * 1000):.2f}",
         f"{row.median(lambda each: each.p99 * 1000):.2f}",
         f"{row.median(lambda each: each.cpu * 1e6):.0f}",
+        f"{row.median(lambda each: each.memory):,.0f}",
         f"{max(each.peak for each in row.rounds) / 2**20:.0f}",
     )
 
