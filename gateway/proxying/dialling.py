@@ -6,6 +6,7 @@ is asked.
 
 import ssl
 from collections.abc import Iterable
+from typing import cast
 
 import httpcore2
 import httpx2
@@ -19,7 +20,7 @@ class _Dialling(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._tcp = httpcore2.AnyIOBackend()
+        self._tcp = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(
         self,
