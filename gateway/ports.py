@@ -62,7 +62,36 @@ class Watch(Protocol):
         ...
 
 
-class Store(Protocol):
+class Keeper(Protocol):
+    """Whoever keeps answers beside a store, in this process, and lets go of them.
+
+    K1. ``forgotten`` is called for every record that is forgotten: in this process before ``forget`` returns or raises;
+        for one that another process had forgotten soon after that, while word comes.
+    K2. ``heeds`` is called when word of other processes begins to come, and when it ends. Word is never owed: it may be
+        lost with a connection whose end nobody saw yet, or with the process that was about to send it.
+    """
+
+    def forgotten(self, record_id: RecordId) -> None: ...
+
+    def heeds(self, *, others: bool) -> None: ...
+
+
+class Calls(Protocol):
+    """What a call needs of a store: ``Store``'s laws of claims and settlements."""
+
+    async def claim(self, claim: Claim) -> Verdict: ...
+
+    async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved: ...
+
+    async def watch(self, record_id: RecordId) -> Watch:
+        """Word of the record's settlement from now on, or a slow look where none can come; it never fails.
+
+        What was settled before is not told: claim again after it returned.
+        """
+        ...
+
+
+class Store(Calls, Protocol):
     """Where records live; the authority that alone grants claims.
 
     S1. ``claim`` is one atomic step: of any number of claimants of one key exactly one hears ``Granted``, and the
@@ -77,23 +106,17 @@ class Store(Protocol):
     S7. ``forget`` is heard after the tombstone is durable, and by then the answer is erased. A copy elsewhere is gone
         too, or ``Forgotten.copies_gone`` is false, and it goes as soon as the front can be reached; asked again,
         ``forget`` tells how that stands. A front that only another gateway sees meanwhile hears of it with that one's
-        sweep. ``by`` and ``note`` are for its history (``protocol.dossier.Event``).
+        sweep. Whoever ``follow``s is told (laws K1 and K2), and another process's at the latest ends what it keeps by
+        itself. ``by`` and ``note`` are for its history (``protocol.dossier.Event``).
     """
-
-    async def claim(self, claim: Claim) -> Verdict: ...
-
-    async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved: ...
-
-    async def watch(self, record_id: RecordId) -> Watch:
-        """Word of the record's settlement from now on, or a slow look where none can come; it never fails.
-
-        What was settled before is not told: claim again after it returned.
-        """
-        ...
 
     async def forget(
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy: ...
+
+    def follow(self, keeper: Keeper) -> None:
+        """Tells ``keeper`` what is forgotten, until the store is closed."""
+        ...
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record as stored, turned by time; for operators and tests."""

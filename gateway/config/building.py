@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from gateway.config.caller_building import build_entry, credentials, need_of, scope_of
-from gateway.config.configuration import AdminToken, Configuration, StoreChoice
+from gateway.config.configuration import AdminToken, Configuration, ReplayCache, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.reconcile_building import build_reconcile
 from gateway.config.settings import (
@@ -47,6 +47,7 @@ def build(settings: Settings) -> Configuration:
         downstream=_downstream(settings.downstream),
         entry=build_entry(settings),
         store=_store(settings.store),
+        replay_cache=ReplayCache(settings.replay_cache.max_bytes, settings.replay_cache.max_age),
         digest_key=settings.digest.key,
         encryption_keys=tuple(settings.encryption.keys),
         shutdown_grace=longest + GRACE_MARGIN if settings.shutdown_grace is None else settings.shutdown_grace,

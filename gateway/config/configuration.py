@@ -43,6 +43,14 @@ class AdminToken:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayCache:
+    """Replayed answers kept in each process: so many bytes in all, each for so long. ``0`` bytes: none."""
+
+    max_bytes: int
+    max_age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that an operator decided."""
 
@@ -54,6 +62,7 @@ class Configuration:
     # None: whoever can reach the gateway may call.
     entry: Entry | None
     store: StoreChoice
+    replay_cache: ReplayCache
     digest_key: bytes | None = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     shutdown_grace: timedelta

@@ -159,6 +159,15 @@ class DownstreamSettings(Shape):
     )
 
 
+class ReplayCacheSettings(Shape):
+    """Answers that were replayed lately, kept in each process and bounded; a replay from there asks no store."""
+
+    max_bytes: Size = default("32MiB", "In each process; 0B keeps none.")
+    max_age: Duration = default(
+        "10s", "How long each is kept, at most 60s: so long after a key was forgotten, word of which was lost, at most."
+    )
+
+
 class AdminTokenSettings(Shape):
     """One operator, or a program of theirs."""
 
@@ -260,6 +269,7 @@ class Settings(Shape):
         description="Where records live; also as a URL.",
         json_schema_extra=also_written({"type": "string", "pattern": STORE_URL}),
     )
+    replay_cache: ReplayCacheSettings = made(ReplayCacheSettings, "Replays without a trip to the store.")
     digest: DigestSettings = made(DigestSettings, "The secret of every digest.")
     encryption: EncryptionSettings = made(EncryptionSettings, "Sealing of kept answers.")
     shutdown_grace: Duration | None = default(

@@ -22,6 +22,9 @@ from gateway.config.units import Address
 from gateway.policies.callers import Need
 from gateway.protocol.terms import OnUnknown
 
+# Law 6 of a record (``protocol.claims``) bears no more.
+LONGEST_KEPT = timedelta(seconds=60)
+
 Complaints = Iterator[tuple[Place, str]]
 
 _OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",))
@@ -61,6 +64,7 @@ class _Judge:
         if self._readable(("listen",), ("admin",)) and _same_port(settings.listen.address, settings.admin.listen):
             place: Place = ("admin", "listen") if written(settings, ("admin", "listen")) else ("listen",)
             yield place, "is the address of both listeners; choose another port for one"
+        yield from self._replay_cache()
         if self._readable(("admin",)):
             yield from _tokens(settings.admin.tokens)
         yield from self._downstream()
@@ -73,6 +77,14 @@ class _Judge:
         if settings.shutdown_grace is not None and totals and settings.shutdown_grace < max(totals):
             told = f"is shorter than the longest timeout.total ({max(totals).total_seconds():g}s), so that a shutdown"
             yield ("shutdown_grace",), f"{told} would leave outcomes unknown; lengthen it, or leave it out"
+
+    def _replay_cache(self) -> Complaints:
+        settings = self._settings
+        if settings.replay_cache.max_age > LONGEST_KEPT:
+            told = f"is longer than {LONGEST_KEPT.total_seconds():g}s, for which a process may keep an answer at most"
+            yield ("replay_cache", "max_age"), f"{told}; shorten it"
+        if settings.store.memory and written(settings, ("replay_cache",)):
+            yield ("replay_cache",), "has no effect: a store in memory is as near as that; remove one of them"
 
     def _downstream(self) -> Complaints:
         """How slow callers may be, and how many."""

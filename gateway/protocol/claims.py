@@ -133,7 +133,7 @@ def _refusal(record: InFlight | Unknown | Completed | Expired, claim: Claim, now
         case Completed():
             if isinstance(record.answer, NotKept):
                 return AnswerNotKept(record.answer.status)
-            return Replay(record.answer, record.replay_until)
+            return Replay(record.answer, record.replay_until, record, record.replay_until - now)
         case Expired():
             return KeyExpired()
         case _:

@@ -284,10 +284,16 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The first call's answer."""
+    """The first call's answer, replayed ``until`` then.
+
+    ``known`` is the record that was judged and ``rest`` how long it was to be replayed at that moment, where the clock
+    of the judgement was the authority's: for copies of this verdict, and no part of what a caller hears.
+    """
 
     response: StoredResponse
     until: datetime
+    known: Completed | None = field(default=None, compare=False, repr=False)
+    rest: timedelta = field(default=timedelta(0), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

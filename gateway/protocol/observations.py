@@ -210,6 +210,27 @@ class FrontBack:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentAnswered:
+    """A call was answered from what this process had replayed lately, and no store was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentKept:
+    """A replayed answer is kept in the process, and takes so many bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecentDropped:
+    """It is kept no more. ``reason``: ``age``, ``room``, ``forgotten``, ``renewed``, or ``unheard``: word of other
+    processes began or ended to come."""
+
+    reason: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorVerb:
     """An operator used a verb, or was turned away. ``verb``: ``release``, ``resolve``, ``forget``, ``read``
     or ``sign-in``. ``outcome``: ``done``, or why nothing was. ``by``: whose word, empty where nobody
@@ -247,5 +268,8 @@ Observation = (
     | FrontAsked
     | FrontLost
     | FrontBack
+    | RecentAnswered
+    | RecentKept
+    | RecentDropped
     | OperatorVerb
 )

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from gateway.errors import NotSent, OutcomeUnknown, RecordUnreadable, StoreUnavailable
 from gateway.policies.routing import Route
-from gateway.ports import Answer, Clock, Observer, Outgoing, Store, Upstream, Watch
+from gateway.ports import Answer, Calls, Clock, Observer, Outgoing, Upstream, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import RESPONSE_TIMEOUT
 from gateway.protocol.commands import Ask, Command, Reply, Send, SendUnguarded, Settle, Streamed, Wait
@@ -57,7 +57,7 @@ LAST_WRITES = 5.0
 class Ports:
     """What an exchange performs its commands through."""
 
-    store: Store
+    store: Calls
     upstream: Upstream
     observer: Observer
     clock: Clock

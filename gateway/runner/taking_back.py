@@ -8,7 +8,7 @@ Refuses to send. What is not taken back by the end of the process becomes unknow
 import asyncio
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Observer, Store
+from gateway.ports import Calls, Observer
 from gateway.protocol.model import Claim, Granted, Release
 from gateway.protocol.observations import GrantTakenBack
 
@@ -22,7 +22,7 @@ MOST = 1024
 class TakingBack:
     """Each in a task of its own, in the background."""
 
-    def __init__(self, store: Store, observer: Observer) -> None:
+    def __init__(self, store: Calls, observer: Observer) -> None:
         self._store = store
         self._observer = observer
         self._tasks: set[asyncio.Task[None]] = set()

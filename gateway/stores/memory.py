@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
-from gateway.ports import Erasure, SweepCounts
+from gateway.ports import Erasure, Keeper, SweepCounts
 from gateway.protocol import claims
 from gateway.protocol.dossier import (
     GATEWAY,
@@ -40,6 +40,7 @@ from gateway.protocol.model import (
 )
 from gateway.stores import digest_key
 from gateway.stores.erasing import end_of_copies
+from gateway.stores.following import Followers
 from gateway.stores.memory_registry import MemoryRegistry
 from gateway.stores.memory_sides import Side
 from gateway.stores.watching import Watch
@@ -52,6 +53,7 @@ class MemoryStore(MemoryRegistry):
     _key_spaces: dict[str, str] = field(default_factory=dict[str, str])
     _erasures: dict[tuple[bytes, datetime], Erasure] = field(default_factory=dict[tuple[bytes, datetime], Erasure])
     _digest_fact: bytes | None = None
+    _followers: Followers = field(default_factory=Followers)
 
     @classmethod
     async def open(cls) -> Self:
@@ -102,6 +104,7 @@ class MemoryStore(MemoryRegistry):
         now = self._now()
         record = self._records.get(record_id)
         ruling = claims.forget(record, fence, now)
+        self._followers.forgotten(record_id)
         if isinstance(ruling.answer, Forgotten) and ruling.record is not None:
             if isinstance(record, Completed):
                 until = end_of_copies(record.replay_until)
@@ -109,6 +112,10 @@ class MemoryStore(MemoryRegistry):
             if ruling.record != record:
                 self._turned(ruling.record, Event(now, Happening.FORGOTTEN, fence, by, note), now)
         return ruling.answer
+
+    def follow(self, keeper: Keeper) -> None:
+        """Nobody else forgets anything of it."""
+        self._followers.follow(keeper)
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record, turned by time."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Clock, Front, Hint, Observer, SweepCounts, Watch
+from gateway.ports import Clock, Front, Hint, Keeper, Observer, SweepCounts, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge, stranger_to
 from gateway.protocol.dossier import GATEWAY
@@ -175,6 +175,10 @@ class TieredStore(TieredRegistry):
         answer = await self._authority.forget(record_id, fence, by, note)
         return Forgotten(await self._erasing.bring(record_id)) if isinstance(answer, Forgotten) else answer
 
+    def follow(self, keeper: Keeper) -> None:
+        """Whatever the authority has forgotten."""
+        self._authority.follow(keeper)
+
     async def look(self, record_id: RecordId) -> Record | None:
         """The authority's record."""
         return await self._authority.look(record_id)
@@ -225,7 +229,14 @@ class TieredStore(TieredRegistry):
             case Completed():
                 # It is there only while it is replayed (F3), so that any moment before its end judges it alike.
                 verdict = judge(known, claim, known.created_at)
-                return None if isinstance(verdict, Granted) else verdict
+                match verdict:
+                    case Granted():
+                        return None
+                    case Replay():
+                        # For how long yet, only the front's clock could tell.
+                        return Replay(verdict.response, verdict.until)
+                    case _:
+                        return verdict
             case Hint() if self._believed(known, claim):
                 return Busy(known.age, known.rest)
             case _:

@@ -40,14 +40,9 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
 
 # What is counted and not logged: it happens on every call.
 _COUNTED = (
-    seen.Answered
-    | seen.Waiting
-    | seen.NotAskable
-    | seen.FrontAsked
-    | seen.Shed
-    | seen.TooSlow
-    | seen.CallerAdmitted
-    | seen.CallerRefused
+    *(seen.Answered, seen.Waiting, seen.NotAskable, seen.FrontAsked, seen.Shed, seen.TooSlow),
+    *(seen.CallerAdmitted, seen.CallerRefused),
+    *(seen.RecentAnswered, seen.RecentKept, seen.RecentDropped),
 )
 
 

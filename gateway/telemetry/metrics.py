@@ -23,11 +23,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One counter: its name, its help text, the fields of the observation that become labels."""
+    """One counter: its name, its help text, the fields of the observation that become labels. ``amount``: the field
+    that it grows by; by one where there is none."""
 
     name: str
     help: str
     labels: tuple[str, ...]
+    amount: str = ""
 
 
 METRICS: Mapping[type[Observation], Metric] = {
@@ -59,6 +61,13 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.FrontAsked: Metric("front_asked", "Copies asked of the store in front, by result.", ("result",)),
     seen.FrontLost: Metric("front_lost", "Times that the store in front stopped answering.", ()),
     seen.FrontBack: Metric("front_back", "Times that the store in front answered again.", ()),
+    seen.RecentAnswered: Metric("replay_cache_answers", "Replays from this gateway's memory: no store was asked.", ()),
+    seen.RecentKept: Metric(
+        "replay_cache_kept_bytes", "Bytes of replayed answers that were kept in memory.", (), "size"
+    ),
+    seen.RecentDropped: Metric(
+        "replay_cache_dropped_bytes", "Bytes of kept answers dropped since, by reason.", ("reason",), "size"
+    ),
     seen.OperatorVerb: Metric("operator_verbs", "What operators asked for, and what came of it.", ("verb", "outcome")),
     seen.Swept: Metric("swept", "Records that retention turned or removed.", ("what",)),
 }
@@ -110,7 +119,9 @@ class Metrics(Collector):
             for field in fields(observation):
                 self._counts[kind][(field.name,)] += getattr(observation, field.name)
         else:
-            self._counts[kind][tuple(str(getattr(observation, name)) for name in METRICS[kind].labels)] += 1
+            metric = METRICS[kind]
+            amount = getattr(observation, metric.amount) if metric.amount else 1
+            self._counts[kind][tuple(str(getattr(observation, name)) for name in metric.labels)] += amount
 
     def snapshot(self) -> Counts:
         """What was counted so far."""

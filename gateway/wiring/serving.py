@@ -25,7 +25,7 @@ from gateway.telemetry.logs import Logs
 from gateway.telemetry.metrics import Fanout, Metrics
 from gateway.wiring.descriptors import affordable
 from gateway.wiring.letting import Letting
-from gateway.wiring.stores import LocalClock, named, open_store
+from gateway.wiring.stores import LocalClock, named, open_store, with_recent
 
 
 class Telemetry:
@@ -77,8 +77,9 @@ class Serving:
     def __init__(self, configuration: Configuration, store: Opened, telemetry: Telemetry, listening: socket) -> None:
         self._grace = configuration.shutdown_grace.total_seconds()
         clock, observer = LocalClock(), telemetry.observer
+        calls, self._recent = with_recent(store.store, configuration, observer)
         self._hop = Hop(clock)
-        self.exchanges = Exchanges(Ports(store.store, self._hop, observer, clock))
+        self.exchanges = Exchanges(Ports(calls, self._hop, observer, clock))
         base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
         face = Face(base, public)
@@ -114,6 +115,8 @@ class Serving:
         if self._entry is not None:
             await self._entry.stop()
         await self._hop.close()
+        if self._recent is not None:
+            self._recent.close()
 
 
 def problem_base(configuration: Configuration) -> str:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.admin.health import Probe
-from gateway.config.configuration import StoreChoice
+from gateway.config.configuration import Configuration, StoreChoice
 from gateway.errors import StoreUnavailable, StoreUnfit
-from gateway.ports import Observer, Store, SweepCounts
+from gateway.ports import Calls, Observer, Store, SweepCounts
 from gateway.registry import Records
 from gateway.runner.sweeping import sweep_once
 from gateway.stores.memory import MemoryStore
+from gateway.stores.recent import Recent
 from gateway.stores.redis.address import address_of
 from gateway.stores.redis.front import RedisFront
 from gateway.stores.redis.store import RedisStore
@@ -45,6 +46,16 @@ async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: S
     except StoreUnfit:
         await authority.close()
         raise
+
+
+def with_recent(store: Store, configuration: Configuration, observer: Observer) -> tuple[Calls, Recent | None]:
+    """The store as calls have it, what it replayed lately in front of it; a store in memory needs no such thing."""
+    cache = configuration.replay_cache
+    if not cache.max_bytes or not cache.max_age or configuration.store.kind == "memory":
+        return store, None
+    recent = Recent(store, LocalClock(), observer, cache.max_bytes, cache.max_age.total_seconds())
+    store.follow(recent)
+    return recent, recent
 
 
 async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Records:

@@ -31,7 +31,7 @@ SETTINGS = {
     ],
     (
         "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, "
-        "listen, log, policy, problem_base_url, public_url, routes, shutdown_grace, store, workers"
+        "listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_grace, store, workers"
     ): [
         ("zzz: 1", "1:1: zzz"),
     ],
@@ -88,6 +88,12 @@ SETTINGS = {
     ],
     "has no effect: a store in memory writes nothing down; remove one of them": [
         ("store: {memory: true}\nencryption: {keys: [a good key of 16 bytes]}", "2:1: encryption"),
+    ],
+    "has no effect: a store in memory is as near as that; remove one of them": [
+        ("store: {memory: true}\nreplay_cache: {max_bytes: 1MiB}", "2:1: replay_cache"),
+    ],
+    "is longer than 60s, for which a process may keep an answer at most; shorten it": [
+        ("replay_cache: {max_age: 61s}", "1:16: replay_cache.max_age"),
     ],
     "must be a whole number from 1 to 256": [
         ("workers: 0", "1:1: workers"),

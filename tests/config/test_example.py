@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gateway.config.configuration import AdminToken, Configuration, Role, StoreChoice
+from gateway.config.configuration import AdminToken, Configuration, ReplayCache, Role, StoreChoice
 from gateway.config.load import check, schema
 from gateway.config.units import Address
 from gateway.policies.downstream import CallLimits, Downstream, Patience
@@ -35,6 +35,7 @@ downstream:
   max_calls: 200
 store:
   sqlite: ./idempotency-gateway.db
+replay_cache: {{max_bytes: 8MiB, max_age: 5s}}
 digest:
   key: file://{folder}/digest-key
 encryption:
@@ -158,6 +159,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
         ),
         entry=None,
         store=StoreChoice("sqlite", "./idempotency-gateway.db"),
+        replay_cache=ReplayCache(8 * 1024 * 1024, timedelta(seconds=5)),
         digest_key=b"digest-key as text",
         encryption_keys=(b"record-key-2 text", b"record-key-1 text"),
         shutdown_grace=timedelta(seconds=95),
@@ -181,6 +183,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
         downstream=Downstream(),
         entry=None,
         store=StoreChoice("sqlite", "idempotency-gateway.db"),
+        replay_cache=ReplayCache(32 * 1024 * 1024, timedelta(seconds=10)),
         digest_key=None,
         encryption_keys=(),
         shutdown_grace=timedelta(seconds=95),

@@ -35,7 +35,7 @@ TIMEOUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """``key`` of the n-th call; ``outcome`` that it must have; ``settings`` beyond the plainest ones."""
+    """``key`` of the n-th call; ``outcome`` that it must have; ``kept``: whether replays are kept in the process."""
 
     name: str
     store: str
@@ -43,6 +43,7 @@ class Course:
     outcome: bytes
     target: bytes = b"/charges"
     encryption: tuple[str, ...] = ()
+    kept: bool = False
 
 
 def _none(_: int) -> None:
@@ -63,6 +64,7 @@ COURSES = (
     Course("replay, memory", "memory", _same, b"replayed"),
     Course("first call, Redis", "redis", _new, b"executed"),
     Course("replay, Redis", "redis", _same, b"replayed"),
+    Course("replay, kept in the process", "redis", _same, b"replayed", kept=True),
     Course("first call, Redis, sealed 10 KiB", "redis", _new, b"executed", b"/large", ("a secret of the test",)),
     Course("replay, Redis, sealed 10 KiB", "redis", _same, b"replayed", b"/large", ("a secret of the test",)),
 )
@@ -139,6 +141,8 @@ async def _gateway(course: Course, store: str) -> AsyncGenerator[int]:
     }
     if not course.encryption:
         del settings["encryption"]
+    if not course.kept and course.store != "memory":
+        settings["replay_cache"] = {"max_bytes": "0B"}
     with TemporaryDirectory() as folder:
         file = Path(folder) / "gateway.yaml"
         with file.open("w") as out:

@@ -16,6 +16,7 @@ DECISIONS = "tests/protocol/test_decisions.py"
 JUDGING = "tests/policies/test_judging.py"
 INQUIRIES = "tests/stores/test_registry.py"
 DOUBT = "tests/stores/test_batching.py -k unsure"
+RECENT = "tests/stores/test_recent.py --deselect tests/stores/test_recent.py::TestInFrontOfMemory"
 COSTS = "tests/costs/test_costs.py -k pass-through"
 
 
@@ -400,6 +401,37 @@ MUTANTS = (
         "sent in spite of the dispatch deadline",
         HOP,
         ("proxying.hop", "self._clock.monotonic() >= dispatch_by", "self._clock.monotonic() < 0"),
+    ),
+    # What was replayed lately.
+    _mutant(
+        "what is kept outlives its forgetting",
+        (RECENT, SIMULATION),
+        ("stores.recent", '        self._drop(record_id.digest, "forgotten")\n', ""),
+    ),
+    _mutant(
+        "what was on its way when it was forgotten is kept",
+        RECENT,
+        ("stores.recent", " and words == self._words", ""),
+    ),
+    _mutant(
+        "what is kept is told to anybody's request",
+        (RECENT, SIMULATION),
+        (
+            "stores.recent",
+            "judge(copy.record, claim, copy.record.created_at)",
+            "judge(copy.record, replace(claim, identity=copy.record.identity), copy.record.created_at)",
+        ),
+        ("stores.recent", "from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n"),
+    ),
+    _mutant(
+        "what is kept outlives its retention",
+        RECENT,
+        ("stores.recent", "asked + min(rest, self._lasts)", "asked + self._lasts"),
+    ),
+    _mutant(
+        "what is kept is believed without word of others",
+        RECENT,
+        ("stores.recent", "self._longest if others else min(self._longest, UNHEARD)", "self._longest"),
     ),
     # What a call costs.
     _mutant(

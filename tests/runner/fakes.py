@@ -9,7 +9,7 @@ from datetime import timedelta
 from gateway.errors import StoreUnavailable
 from gateway.policies.policy import Policy
 from gateway.policies.routing import Match, Route, Target, Timeouts
-from gateway.ports import Answer, Outgoing, SweepCounts, Watch
+from gateway.ports import Answer, Keeper, Outgoing, SweepCounts, Watch
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.exchange import Call
 from gateway.protocol.headers import Headers
@@ -81,6 +81,9 @@ class FaultyStore:
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy:
         return await self._store.forget(record_id, fence, by, note)
+
+    def follow(self, keeper: Keeper) -> None:
+        self._store.follow(keeper)
 
     async def look(self, record_id: RecordId) -> Record | None:
         return await self._store.look(record_id)

@@ -125,7 +125,8 @@ class Chronicle:
     # Called when one of the script's moments has come for a call.
     moment: Callable[[str, Call], None] = field(default=lambda *_: None)
     # When the operator heard that an answer is gone, copies included.
-    forgotten: list[tuple[float, RecordId]] = field(default_factory=list)
+    # When, which, and by way of which gateway.
+    forgotten: list[tuple[float, RecordId, str]] = field(default_factory=list)
     # Answers that an operator made up.
     invented: list[StoredResponse] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)

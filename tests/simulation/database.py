@@ -48,11 +48,12 @@ class Ledger(MemoryStore):
 
 
 class Database:
-    """The server. ``words``: who is told that a record was settled."""
+    """The server. ``words``: who is told that a record was settled; ``forgettings``: who, that one is forgotten."""
 
     def __init__(self, wire: Wire, chronicle: Chronicle) -> None:
         self.ledger = Ledger(wire.loop.time)
         self.words: list[Callable[[RecordId], None]] = []
+        self.forgettings: list[Callable[[RecordId], None]] = []
         self.register = Register(self, chronicle)
         self._wire = wire
         self._chronicle = chronicle
@@ -120,6 +121,8 @@ class Database:
         before = self.current(record_id)
         answer = at_once(self.ledger.forget(record_id, fence, by, note))
         self.note(record_id, "forget", answer, before, self.current(record_id), b"")
+        for tell in self.forgettings:
+            tell(record_id)
         return answer
 
     def sweep(self, limit: int) -> SweepCounts:

@@ -27,6 +27,7 @@ class Facts:
         self.database = ended.around.database
         self.fronts = ended.around.fronts
         self.troubles = ended.around.wire.troubles
+        self.recent = ended.script.recent
         self.at_end = ended.around.loop.time()
         self._routes = ended.script.routes
         self._decisions: dict[str, list[Ruled]] = {}

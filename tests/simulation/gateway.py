@@ -13,7 +13,7 @@ from gateway.errors import OutcomeUnknown, StoreUnavailable
 from gateway.policies.admission import claim_for
 from gateway.policies.routing import Route
 from gateway.policies.templates import Gap
-from gateway.ports import Outgoing
+from gateway.ports import Calls, Outgoing
 from gateway.protocol.commands import Command, Reply, Streamed
 from gateway.protocol.events import CallerGone, Event
 from gateway.protocol.exchange import Call as Asked
@@ -23,6 +23,7 @@ from gateway.registry import Records
 from gateway.runner.exchanges import Errand, Exchange, Exchanges, Ports
 from gateway.runner.reconciling import Reconciling
 from gateway.runner.sweeping import keep_sweeping
+from gateway.stores.recent import Recent
 from gateway.stores.tiered import TieredStore
 from gateway.wiring.asking import LAST_INQUIRIES
 from tests.simulation import database, front, line
@@ -49,6 +50,11 @@ class Surroundings:
     api: Api
     log: Log
     routes: tuple[Route, ...]
+    recent: bool = False
+
+
+# Seconds that a gateway keeps what it replayed, as the settings have it.
+LONGEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,12 @@ class Life:
             way = front.Line(around.fronts, around.wire, number, around.chronicle)
             self.store = TieredStore(self.line, way, observer, clock)
         self._observer = observer
-        self.exchanges = Exchanges(Ports(self.store, Hop(around.api), observer, clock))
+        calls: Calls = self.store
+        if around.recent:
+            calls = recent = Recent(self.store, clock, observer, 1024 * 1024, LONGEST)
+            self.store.follow(recent)
+            recent.heeds(others=True)
+        self.exchanges = Exchanges(Ports(calls, Hop(around.api), observer, clock))
         pauses = Random(f"pauses {name}")
         self._reconciling = Reconciling(self.store, Inquirer(around.log, name), observer, around.routes, pauses.random)
         around.chronicle.tell(name, "starts")

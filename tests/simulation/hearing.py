@@ -10,6 +10,7 @@ from gateway.protocol.outcomes import Outcome
 from gateway.protocol.terms import OnUnknown
 from tests.simulation.chronicle import Call, Executed
 from tests.simulation.facts import Facts, whole
+from tests.simulation.gateway import LONGEST
 
 _OF_ONES_OWN = (Outcome.IN_FLIGHT, Outcome.REPLAYED, Outcome.EXPIRED)
 
@@ -102,12 +103,14 @@ def i5_own_request(facts: Facts) -> Iterator[str]:
 
 
 def forgotten_is_gone(facts: Facts) -> Iterator[str]:
-    """An answer of which the operator heard that it is gone, copies included, is replayed to nobody."""
+    """An answer of which the operator heard that it is gone, copies included, is replayed to nobody; save by another
+    gateway, which may have lost the word of it, for as long as that keeps what it replayed."""
     if facts.fronts is not None and facts.fronts.was_split:
         # Another Redis than the one that was told may hold it until that one is told, too.
         return
-    for at, record_id in facts.told.forgotten:
+    for heard, record_id, gateway in facts.told.forgotten:
         for call in facts.told.calls:
+            at = heard + LONGEST if facts.recent and call.gateway != gateway else heard
             late = call.slot == facts.told.slots.get(record_id) and call.begun > at
             anew = any(at < sent.at < call.replied for sent in facts.sent[call.slot])
             if late and not anew and call.reply is not None and call.reply.outcome is Outcome.REPLAYED:

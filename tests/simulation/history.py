@@ -74,9 +74,12 @@ class _Stage:
         # A key that was forgotten means another call, and its question is not answered with the call before.
         life = SHORT.response + SHORT.key if plan.routes[0].policy.retention == SHORT else timedelta(days=1)
         log = Log(api, Random(f"log {plan.chance}"), life.total_seconds() - 5)
-        self._around = Surroundings(self._loop, wire, chance, self._chronicle, database, fronts, api, log, plan.routes)
+        self._around = Surroundings(
+            self._loop, wire, chance, self._chronicle, database, fronts, api, log, plan.routes, plan.recent
+        )
         self._fleet = Fleet(self._around, plan.chance, [None] * plan.gateways)
         self._names = [0] * plan.gateways
+        self._lost = Random(f"lost words {plan.chance}")
         self._ends = plan.lasts
         # Stops that wait for their moment.
         self._waiting: list[Crash | Pause] = []
@@ -85,6 +88,7 @@ class _Stage:
     def play(self) -> Ended:
         """From the first start to the last word."""
         self._around.database.words.append(self._word)
+        self._around.database.forgettings.append(self._forgotten)
         self._world.context.run(self._begin)
         self._loop.play()
         return Ended(self._plan, self._chronicle, self._around, self._fleet)
@@ -199,6 +203,15 @@ class _Stage:
         for life in self._fleet.lives:
             if life is not None and wire.chance.random() < 0.8:
                 wire.after(wire.latency(), partial(life.hear, partial(life.line.watches.tell, record_id)))
+
+    def _forgotten(self, record_id: Any) -> None:  # noqa: ANN401
+        """The same of a forgetting, for those who keep answers."""
+        if not self._plan.recent:
+            return
+        for life in self._fleet.lives:
+            if life is not None and self._lost.random() < 0.6:
+                tell = partial(life.hear, partial(life.line.followers.forgotten, record_id))
+                self._around.wire.after(self._around.wire.latency(), tell)
 
     def _unhandled(self, _: object, context: dict[str, Any]) -> None:
         self._chronicle.faults.append(f"nobody handled: {context.get('message')}: {context.get('exception')!r}")

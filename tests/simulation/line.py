@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Erasure, SweepCounts
+from gateway.ports import Erasure, Keeper, SweepCounts
 from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import GATEWAY, Dossier, Open, Page, Query
 from gateway.protocol.inquiries import Asked, Inquiry
@@ -29,6 +29,7 @@ from gateway.protocol.model import (
     Verdict,
 )
 from gateway.stores.batching import GroupCommit, Outcome
+from gateway.stores.following import Followers
 from gateway.stores.watching import Watch, Watches
 from tests.simulation.database import Database
 from tests.simulation.deciding import at_once
@@ -62,6 +63,7 @@ class Line:
         self._gateway = gateway
         self._place = place
         self.watches = Watches()
+        self.followers = Followers()
         self._commits: GroupCommit[Operation, Answer] = GroupCommit(self._commit, deadline=DEADLINE, heard_by=DEADLINE)
 
     async def claim(self, claim: Claim) -> Verdict:
@@ -85,7 +87,14 @@ class Line:
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy:
         """By itself."""
-        return await self._asked(lambda: self._database.forget(record_id, fence, by, note))
+        try:
+            return await self._asked(lambda: self._database.forget(record_id, fence, by, note))
+        finally:
+            self.followers.forgotten(record_id)
+
+    def follow(self, keeper: Keeper) -> None:
+        """Told of its own at once; of others' as the network has it."""
+        self.followers.follow(keeper)
 
     async def look(self, record_id: RecordId) -> Record | None:
         """By itself."""

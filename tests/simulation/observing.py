@@ -36,6 +36,8 @@ class Watcher:
                 chronicle.reached[f"{name}: {reason}"] += 1
             case seen.StoreFault(operation=operation):
                 chronicle.reached[f"{name}: {operation}"] += 1
+            case seen.RecentDropped(reason=reason):
+                chronicle.reached[f"{name}: {reason}"] += 1
             case seen.FrontAsked(result=result):
                 chronicle.reached[f"{name}: {result}"] += 1
             case seen.InternalFault(fault=fault):

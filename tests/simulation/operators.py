@@ -65,7 +65,7 @@ async def forgetter(order: script.Forget, fleet: Fleet) -> None:
             return False
         around.chronicle.tell("operator", f"hears that {around.chronicle.slots.get(record_id)} is forgotten")
         around.chronicle.reached["forgotten, copies gone"] += 1
-        around.chronicle.forgotten.append((around.loop.time(), record_id))
+        around.chronicle.forgotten.append((around.loop.time(), record_id, life.name))
         return True
 
     for _ in range(TRIES):

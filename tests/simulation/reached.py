@@ -35,6 +35,8 @@ RARE = (
     "StoreFault: settle",
     "forgotten, copies gone",
     "forgotten, copies not yet gone",
+    "RecentAnswered",
+    "RecentDropped: forgotten",
     "key claimed again after its retention",
     "false unknown",
     "decided by operator: release",

@@ -133,6 +133,8 @@ class Script:
     items: tuple[Item, ...]
     lasts: float
     noise: int = 0
+    # Whether gateways keep what they replayed lately.
+    recent: bool = False
 
     @property
     def chance(self) -> str:
@@ -219,7 +221,8 @@ def script(seed: int) -> Script:
     deciding = Random(f"deciding {seed}")
     routes = tuple(_reconciled(deciding, route) for route in routes)
     items += _decisions(deciding, calls, gateways)
-    return Script(seed, gateways, tiered, routes, tuple(items), lasts)
+    recent = Random(f"recent {seed}").random() < 0.5
+    return Script(seed, gateways, tiered, routes, tuple(items), lasts, recent=recent)
 
 
 def _route(chance: Random, key: int, retention: Retention) -> Route:

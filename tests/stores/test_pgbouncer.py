@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, text
 
-from gateway.protocol.model import Busy, Granted
+from gateway.protocol.model import Busy, Granted, RecordId
 from gateway.stores.sql.store import SqlStore
 from tests.pgbouncer import POOL, Bouncer, bouncing
 from tests.postgres import Servers
@@ -68,5 +68,27 @@ def test_of_claimants_at_two_stores_that_share_a_few_processes_exactly_one_is_gr
             assert sum(isinstance(verdict, Busy) for verdict in verdicts) == len(verdicts) - 2
         for store in stores:
             await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_no_word_of_what_others_forget_is_believed_to_come(backend: Bounced) -> None:
+    class Keeper:
+        heeded = False
+
+        def forgotten(self, record_id: RecordId) -> None:
+            raise AssertionError(record_id)
+
+        def heeds(self, *, others: bool) -> None:
+            self.heeded = True
+
+    async def scenario() -> None:
+        store, keeper = await backend.open(), Keeper()
+        store.follow(keeper)
+        # The same connection is asked for, and whether word comes on it.
+        assert not await store._database.listen(store._heard)
+        await asyncio.sleep(0)
+        assert not keeper.heeded
+        await store.close()
 
     asyncio.run(scenario())

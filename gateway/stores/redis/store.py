@@ -13,20 +13,21 @@ from functools import partial
 from typing import Self, TypeVar
 
 from gateway.errors import StoreUnavailable, StoreUnfit
-from gateway.ports import SweepCounts
+from gateway.ports import Keeper, SweepCounts
 from gateway.protocol.claims import as_of
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
 from gateway.stores import digest_key
 from gateway.stores.codec import Codec
+from gateway.stores.following import Followers
 from gateway.stores.redis import claiming, fitness, forgetting, role, scripts, settling, sweeping
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
 from gateway.stores.redis.faults import SENTENCES, NoReply, Refused
 from gateway.stores.redis.layout import id_of, instant, key_of
 from gateway.stores.redis.line import Lines
-from gateway.stores.redis.listening import Listener
+from gateway.stores.redis.listening import FORGOTTEN, Listener
 from gateway.stores.redis.records import read
 from gateway.stores.redis.registry import RedisRegistry
 from gateway.stores.redis.role import Role
@@ -57,6 +58,7 @@ class RedisStore(RedisRegistry):
         # Nothing is brought to a server before it has told what it is.
         self._first = Lines(reach, (), patience)
         self._listener = Listener(reach, patience, self._heard)
+        self._followers = Followers(partial(self._listener.hear_out, FORGOTTEN))
         self._watches = Watches(lambda left: self._listener.ignore(key_of(left)))
         self._sealer = sealer
         self._deadline = deadline.total_seconds()
@@ -107,9 +109,16 @@ class RedisStore(RedisRegistry):
         self, record_id: RecordId, fence: int, by: str = GATEWAY, note: str = ""
     ) -> Forgotten | Moved | Busy:
         """Law S7; two trips. A Redis that is the authority has no copies elsewhere."""
-        return await self._patiently(
-            lambda: forgetting.forget(self._lines.ask, self._opened(), record_id, fence, by, note)
-        )
+        try:
+            return await self._patiently(
+                lambda: forgetting.forget(self._lines.ask, self._opened(), record_id, fence, by, note)
+            )
+        finally:
+            self._followers.forgotten(record_id)
+
+    def follow(self, keeper: Keeper) -> None:
+        """Whatever is forgotten here, and by others as long as the server tells of it."""
+        self._followers.follow(keeper)
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record, turned by time."""
@@ -157,6 +166,7 @@ class RedisStore(RedisRegistry):
 
     async def close(self) -> None:
         """Afterwards nothing is answered."""
+        await self._followers.close()
         await self._listener.close()
         await self._lines.close()
 
@@ -164,8 +174,11 @@ class RedisStore(RedisRegistry):
         self.cautions = fitness.examine(fitness.facts_of(await self._first.ask("INFO")))
         self._role = await role.as_authority(self._lines.ask)
 
-    def _heard(self, key: bytes) -> None:
-        self._watches.tell(id_of(key))
+    def _heard(self, channel: bytes, told: bytes) -> None:
+        if channel == FORGOTTEN:
+            self._followers.forgotten(RecordId(told))
+        else:
+            self._watches.tell(id_of(channel))
 
     async def _ask(self, *words: bytes | str) -> bytes | None:
         answer: bytes | None = await self._patiently(lambda: self._lines.ask(*words))

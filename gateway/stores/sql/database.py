@@ -19,4 +19,8 @@ class Database(Protocol):
         """Whether other processes' word (``waiting``) is heard from now on. Never a reason to fail."""
         ...
 
+    async def heard_out(self) -> None:
+        """Returns when word that came comes no more; at once where none does, and never where none ever will."""
+        ...
+
     async def close(self) -> None: ...  # noqa: D102 - see the class

@@ -115,6 +115,11 @@ class PostgresDatabase:
             self._listener = Listener(lambda: connect(self.address), self.patience.total_seconds(), heard)
         return await self._listener.listen()
 
+    async def heard_out(self) -> None:
+        """Returns when the connection that word came on has ended."""
+        if self._listener is not None:
+            await self._listener.heard_out()
+
     async def close(self) -> None:
         """Ends every connection."""
         self._closed = True

@@ -1,4 +1,5 @@
-"""A connection of its own on which Postgres tells what was settled elsewhere. Opened when the first call waits.
+"""A connection of its own on which Postgres tells what was settled elsewhere. Opened when the first call waits, or
+when a gateway keeps answers.
 
 Knows that word is never owed: a connection that breaks, or that PgBouncer shares out by transactions, carries none, and
 whoever waits looks for himself meanwhile.
@@ -25,6 +26,8 @@ class Listener:
         self._wire: Wire | None = None
         self._opening: asyncio.Task[None] | None = None
         self._pooled = False
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     async def listen(self) -> bool:
         """Whether word comes from now on."""
@@ -35,6 +38,12 @@ class Listener:
             self._opening.add_done_callback(self._opened)
         await asyncio.wait([self._opening])
         return self._listening
+
+    async def heard_out(self) -> None:
+        """Returns when the connection has ended; behind PgBouncer there is none, and never will be."""
+        if self._pooled:
+            await asyncio.get_running_loop().create_future()
+        await self._ended.wait()
 
     async def close(self) -> None:
         """Afterwards nothing is heard."""
@@ -62,6 +71,8 @@ class Listener:
         if self._pooled:
             wire.terminate()
         else:
+            ended = self._ended = asyncio.Event()
+            wire.add_termination_listener(lambda _: ended.set())
             self._wire = wire
 
     def _opened(self, opening: asyncio.Task[None]) -> None:

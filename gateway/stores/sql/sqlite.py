@@ -61,6 +61,10 @@ class SqliteDatabase:
         del heard
         return False
 
+    async def heard_out(self) -> None:
+        """Never: nobody asks again and again for what there is not."""
+        await asyncio.get_running_loop().create_future()
+
     async def close(self) -> None:
         """Waits for the work under way, then closes the file."""
         self._closed = True

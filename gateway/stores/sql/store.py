@@ -15,13 +15,14 @@ from typing import Self
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
-from gateway.ports import Erasure, SweepCounts
+from gateway.ports import Erasure, Keeper, SweepCounts
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
 from gateway.stores import digest_key
 from gateway.stores.batching import GroupCommit, Outcome
 from gateway.stores.codec import Codec
+from gateway.stores.following import Followers
 from gateway.stores.sealing import Sealer
 from gateway.stores.sql import counting, erasing, facts, statements, sweeping, waiting
 from gateway.stores.sql.claiming import claim_all
@@ -64,6 +65,7 @@ class SqlStore(SqlRegistry):
         self._commits: GroupCommit[_Operation, _Answer] = GroupCommit(
             self._commit, deadline=deadline, heard_by=heard_by
         )
+        self._followers = Followers(self._hear_out)
 
     @classmethod
     async def open_sqlite(
@@ -113,7 +115,14 @@ class SqlStore(SqlRegistry):
     ) -> Forgotten | Moved | Busy:
         """Law S7; an operator's word is rare, and goes by itself."""
         wanted = erasing.Forgetting(record_id, fence, by, note)
-        return await self._database.write(partial(erasing.forget, wanted=wanted))
+        try:
+            return await self._database.write(partial(_forget, wanted=wanted))
+        finally:
+            self._followers.forgotten(record_id)
+
+    def follow(self, keeper: Keeper) -> None:
+        """Whatever is forgotten here, and by others where the database tells of it."""
+        self._followers.follow(keeper)
 
     async def look(self, record_id: RecordId) -> Record | None:
         """The record, turned by time."""
@@ -163,6 +172,7 @@ class SqlStore(SqlRegistry):
 
     async def close(self) -> None:
         """Commits what has arrived, then closes the database."""
+        await self._followers.close()
         await self._commits.close()
         await self._database.close()
 
@@ -174,9 +184,15 @@ class SqlStore(SqlRegistry):
         # Those who began to watch meanwhile may have missed it.
         self._watches.tell(record_id)
 
+    async def _hear_out(self, begun: Callable[[], None]) -> None:
+        if await self._database.listen(self._heard):
+            begun()
+        await self._database.heard_out()
+
     def _heard(self, payload: str) -> None:
-        record_id = waiting.told_by(payload)
-        if record_id is not None:
+        if (forgotten := waiting.forgotten_by(payload)) is not None:
+            self._followers.forgotten(forgotten)
+        elif (record_id := waiting.told_by(payload)) is not None:
             self._watches.tell(record_id)
 
     async def _commit(self, batch: Sequence[_Operation], begun: Callable[[], None]) -> Sequence[Outcome[_Answer]]:
@@ -197,6 +213,13 @@ def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) 
     waiting.send_word(connection, waited)
     claimed = iter(claim_all(connection, codec, [each for each in batch if isinstance(each, Claim)]))
     return [next(claimed) if isinstance(each, Claim) else next(settled) for each in batch]
+
+
+def _forget(connection: Connection, wanted: erasing.Forgetting) -> Forgotten | Moved | Busy:
+    answer = erasing.forget(connection, wanted)
+    if isinstance(answer, Forgotten):
+        waiting.send_forgotten(connection, wanted.id)
+    return answer
 
 
 def _look(connection: Connection, codec: Codec, record_id: RecordId) -> Record | None:

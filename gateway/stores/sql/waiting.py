@@ -1,4 +1,4 @@
-"""Word of settlements, from the process that settles to those that wait, through the database.
+"""Word of settlements, from the process that settles to those that wait, through the database; word of forgetting too.
 
 Knows the mark that whoever waits leaves on a record in flight, and the notification that whoever settles it sends for
 that mark: without anybody waiting nothing is notified, and nothing is written. Refuses to know connections, and who
@@ -14,8 +14,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from gateway.protocol.model import RecordId
 from gateway.stores.sql.tables import State, records
 
-# One for all records of a database, so that a gateway listens once. The payload is a record's id in hexadecimal.
+# One for all records of a database, so that a gateway listens once. The payload is a record's id in hexadecimal, behind
+# a word where the record was not settled, but forgotten.
 CHANNEL = "idempotency_gateway"
+FORGOTTEN = "forgotten "
 
 _row = records.c
 
@@ -41,6 +43,17 @@ def send_word(connection: Connection, settled: Sequence[bytes]) -> None:
     """
     if settled:
         connection.execute(_WORD, {"ids": [record_id.hex() for record_id in settled]})
+
+
+def send_forgotten(connection: Connection, record_id: RecordId) -> None:
+    """Tells of a record that is forgotten, as above; a file tells nobody."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_WORD, {"ids": [FORGOTTEN + record_id.digest.hex()]})
+
+
+def forgotten_by(payload: str) -> RecordId | None:
+    """The record that a notification says was forgotten."""
+    return told_by(payload.removeprefix(FORGOTTEN)) if payload.startswith(FORGOTTEN) else None
 
 
 def told_by(payload: str) -> RecordId | None:
