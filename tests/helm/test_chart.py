@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.telemetry.metrics import METRICS, PREFIX
-from tests.docs.pages import block, prose
+from tests.docs.pages import ROOT, anchors, block
 from tests.helm.rendering import (
     MOUNTED_CONFIG,
     MOUNTED_SECRETS,
@@ -210,10 +210,13 @@ def test_the_values_that_are_shown_are_good(tmp_path: Path) -> None:
     assert run("check", "--config", "gateway.yaml", folder=tmp_path).returncode == 0
 
 
-def test_the_pages_have_a_line_of_advice_for_every_alert() -> None:
+def test_the_runbook_has_a_section_for_every_alert_and_every_alert_leads_to_its_own() -> None:
     rules = one(rendered(values_of(CHART / "ci" / "everything-values.yaml")), "PrometheusRule")["spec"]["groups"]
-    alerts = [rule["alert"] for group in rules for rule in group["rules"]]
-    assert re.findall(r"^\| `(IdempotencyGateway\w+)` \|", prose(), re.MULTILINE) == alerts
+    alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]}
+    runbook = ROOT / "docs" / "runbook.md"
+    assert re.findall(r"^## (\w+)$", runbook.read_text(), re.MULTILINE) == list(alerts)
+    assert alerts == {name: f"docs/runbook.md#{name.lower()}" for name in alerts}
+    assert {name.lower() for name in alerts} <= anchors(runbook)
 
 
 def test_the_schema_of_the_values_has_the_settings_of_this_version() -> None:

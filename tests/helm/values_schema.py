@@ -64,6 +64,7 @@ def values_schema() -> dict[str, Any]:
             prometheusRule=_object(
                 enabled=_FLAG,
                 labels=_MAP,
+                runbook=_TEXT,
                 unknownFor=_DURATION,
                 refusalRatio={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
             ),

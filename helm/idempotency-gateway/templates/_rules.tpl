@@ -9,6 +9,7 @@ groups:
         for: {{ .Values.prometheusRule.unknownFor }}
         labels: {severity: warning}
         annotations:
+          runbook_url: {{ printf "%s#idempotencygatewayunknownoutcomes" .Values.prometheusRule.runbook | quote }}
           summary: Calls were sent and never completely answered, and nobody has said what became of them.
           description: >-
             {{ "{{ $value }}" }} keys have been unknown for {{ .Values.prometheusRule.unknownFor }}. They are not sent again. Find
@@ -21,6 +22,7 @@ groups:
         for: 5m
         labels: {severity: critical}
         annotations:
+          runbook_url: {{ printf "%s#idempotencygatewaystoreunavailable" .Values.prometheusRule.runbook | quote }}
           summary: Calls are refused because the store does not answer.
           description: >-
             {{ "{{ $value | humanizePercentage }}" }} of all calls were answered 503; nothing was sent for them, and their clients may
@@ -31,6 +33,7 @@ groups:
         for: 5m
         labels: {severity: warning}
         annotations:
+          runbook_url: {{ printf "%s#idempotencygatewayfrontlost" .Values.prometheusRule.runbook | quote }}
           summary: The Redis in front of Postgres does not answer; every replay is asked of Postgres.
           description: It costs time and never a second call. /readyz names the Redis and what is wrong with it.
       - alert: IdempotencyGatewayOutcomesLost
@@ -38,6 +41,7 @@ groups:
         for: 0m
         labels: {severity: warning}
         annotations:
+          runbook_url: {{ printf "%s#idempotencygatewayoutcomeslost" .Values.prometheusRule.runbook | quote }}
           summary: An upstream breaks off or does not answer calls that it may have executed.
           description: >-
             Route {{ "{{ $labels.route }}" }} lost {{ "{{ $value | humanize }}" }} answers in 15 minutes ({{ "{{ $labels.reason }}" }}). Each is a
@@ -47,6 +51,7 @@ groups:
         for: 0m
         labels: {severity: critical}
         annotations:
+          runbook_url: {{ printf "%s#idempotencygatewayinternalfault" .Values.prometheusRule.runbook | quote }}
           summary: The gateway met a fault of its own.
           description: Its log has the line "internal-fault" with the frames. The call's key becomes unknown by its lease.
 {{- end }}
