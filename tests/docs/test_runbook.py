@@ -15,14 +15,15 @@ from tests.process import serving
 from tests.stage import call
 from tests.upstream import Play, running_upstream
 
-# What each block's commands print: of each command something that the runbook sends its reader to look for.
-FOUND: dict[str, tuple[str, ...]] = {
-    "unknown": ("unknown", "gateway  reset"),
-    "word": ("Resolved", "Released"),
-    "store": ('"state":"ok"', "store_faults"),
-    "front": ("front_lost_total 0.0",),
-    "lost": ('outcomes_lost_total{reason="reset",route="payments"} 2.0', "unknown"),
-    "fault": ('internal_faults_total{route="payments"} 0.0',),
+# What each block's commands print: of each command something that the runbook sends its reader to look for. The words
+# come last, because they leave nothing unknown.
+FOUND: dict[tuple[str, str], tuple[str, ...]] = {
+    ("runbook", "unknown"): ("unknown", "gateway  reset"),
+    ("runbook", "store"): ('"state":"ok"', "store_faults"),
+    ("runbook", "front"): ("front_lost_total 0.0",),
+    ("runbook", "lost"): ('outcomes_lost_total{reason="reset",route="payments"} 2.0', "unknown"),
+    ("runbook", "fault"): ('internal_faults_total{route="payments"} 0.0',),
+    ("runbook", "word"): ("Resolved", "Released"),
 }
 
 
@@ -70,8 +71,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             yield Scene(folder, served.admin_port)
 
 
-@pytest.mark.parametrize("shown", ["unknown", "store", "front", "lost", "fault", "word"])
-def test_a_command_of_the_runbook_finds_what_it_looks_for(scene: Scene, shown: str) -> None:
-    told = [scene.ask(line) for line in block("runbook", shown).splitlines()]
-    for text, found in zip(told, FOUND[shown], strict=True):
-        assert found in text
+def test_the_commands_of_the_runbook_find_what_they_look_for(scene: Scene) -> None:
+    for shown, found in FOUND.items():
+        told = [scene.ask(line) for line in block(*shown).splitlines()]
+        for text, part in zip(told, found, strict=True):
+            assert part in text
