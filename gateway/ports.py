@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
-from gateway.policies.callers import KnownCaller
+from gateway.policies.callers import KnownCaller, Rate
 from gateway.policies.reconciling import Question, Told, Untold
 from gateway.policies.routing import Target
 from gateway.protocol.dossier import GATEWAY
@@ -338,6 +338,24 @@ class Keys(Protocol):
 
 # In seconds: how soon a change of a file of keys is seen.
 KEYS_SEEN = 2.0
+
+
+class Rates(Protocol):
+    """How often something has happened to each.
+
+    L1. ``admits`` counts one more and says whether that was within the rate; one too many is not counted. The count of
+        two windows stands for the last one, so that it may be off by a part of it.
+    L2. It never fails, and takes no longer than ``ports.RATE_PATIENCE``: what all gateways count together is counted
+        by the process alone meanwhile.
+    """
+
+    async def admits(self, rate: Rate, name: str) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+# In seconds.
+RATE_PATIENCE = 0.05
 
 
 class Clock(Protocol):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from gateway.config.caller_building import build_entry, credentials, need_of, scope_of
+from gateway.config.caller_building import build_entry, build_limits, credentials, need_of, scope_of
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, StoreChoice
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.reconcile_building import build_reconcile
@@ -46,6 +46,7 @@ def build(settings: Settings) -> Configuration:
         admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
         downstream=_downstream(settings.downstream),
         entry=build_entry(settings),
+        limits=build_limits(settings),
         store=_store(settings.store),
         replay_cache=ReplayCache(settings.replay_cache.max_bytes, settings.replay_cache.max_age),
         digest_key=settings.digest.key,

@@ -3,7 +3,7 @@
 from gateway.config.caller_settings import CallerSettings, QuotaSettings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.settings import RouteSettings, Settings
-from gateway.policies.callers import CallerKeys, Entry, Need, Quotas, with_key
+from gateway.policies.callers import CallerKeys, Entry, Limits, Need, Quotas, Rate, with_key
 from gateway.protocol.headers import CALLER
 
 
@@ -12,6 +12,17 @@ def build_entry(settings: Settings) -> Entry | None:
     if not asks(settings):
         return None
     return Entry(settings.caller_header.lower(), tuple(map(_keys, settings.callers)))
+
+
+# Ten a second: far more than a caller meets who retries as they are told, and a week for guessing six digits.
+DEFAULT_REFUSALS = Rate(600, 60)
+
+
+def build_limits(settings: Settings) -> Limits:
+    """What is counted, and where."""
+    limits = settings.limits
+    refusals = limits.refusals or (DEFAULT_REFUSALS if asks(settings) else None)
+    return Limits(refusals, limits.redis or settings.store.redis or "")
 
 
 def asks(settings: Settings) -> bool:
@@ -51,4 +62,4 @@ def _keys(caller: CallerSettings) -> CallerKeys:
 
 
 def _quotas(quotas: QuotaSettings) -> Quotas:
-    return Quotas(quotas.calls)
+    return Quotas(quotas.calls, quotas.rate)

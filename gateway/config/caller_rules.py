@@ -25,6 +25,9 @@ _TAKEN = frozenset({b"authorization", b"cookie", b"content-type", b"content-enco
 
 def caller_complaints(settings: Settings) -> Complaints:
     """What stands outside of routes."""
+    counts = settings.limits.refusals is not None or asks(settings)
+    if settings.limits.redis is not None and not counts:
+        yield ("limits", "redis"), "has no effect: nothing is counted; add refusals, or callers, or remove it"
     listed = written(settings, ("callers",))
     if listed and not settings.callers:
         yield ("callers",), "lets nobody in; add one, or remove it, and whoever reaches the gateway may call"

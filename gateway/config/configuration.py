@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from gateway.config.units import Address
-from gateway.policies.callers import Entry
+from gateway.policies.callers import Entry, Limits
 from gateway.policies.downstream import Downstream
 from gateway.policies.routing import RouteTable, Tls
 
@@ -61,6 +61,7 @@ class Configuration:
     downstream: Downstream
     # None: whoever can reach the gateway may call.
     entry: Entry | None
+    limits: Limits
     store: StoreChoice
     replay_cache: ReplayCache
     digest_key: bytes | None = field(repr=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gateway.config.caller_settings import CallerSettings
+from gateway.config.caller_settings import CallerSettings, LimitsSettings
 from gateway.config.configuration import Role
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.shapes import (
@@ -264,6 +264,7 @@ class Settings(Shape):
     caller_header: HeaderName = default(
         "X-Gateway-Key", "The header that carries a caller's key; it ends at the gateway."
     )
+    limits: LimitsSettings = made(LimitsSettings, "What is counted of callers over time.")
     store: StoreSettings = Field(
         default_factory=StoreSettings,
         description="Where records live; also as a URL.",

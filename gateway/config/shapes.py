@@ -20,6 +20,7 @@ from gateway.config.units import (
     HEADER_NAME,
     METHOD,
     NAME,
+    RATE,
     SIZE,
     Address,
     parse_address,
@@ -29,6 +30,7 @@ from gateway.config.units import (
     parse_method,
     parse_name,
     parse_operator,
+    parse_rate,
     parse_size,
     parse_text,
     whole_number,
@@ -48,6 +50,7 @@ from gateway.config.urls import (
     parse_sqlite_file,
     parse_strip_prefix,
 )
+from gateway.policies.callers import Rate
 from gateway.policies.routing import Proxy
 from gateway.protocol.fingerprint import pointer_tokens
 
@@ -154,6 +157,7 @@ CallerKey = Annotated[
     BeforeValidator(parse_key_digests),
     _text("^sha256:[0-9a-fA-F]{64}$|^file:///.", "file:///run/secrets/shop-key"),
 ]
+CallRate = Annotated[Rate, BeforeValidator(parse_rate), _text(RATE, "50/s", "600/m")]
 PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]
 
 _from_200 = _whole(200, 599)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address
 
+from gateway.policies.callers import Rate
 from gateway.protocol.dossier import GATEWAY, LOOPBACK, RECONCILER, TIME
 
 # As JSON Schema has them; Python matches the whole text, because its "$" lets a newline pass.
 DURATION = r"^(0|[1-9][0-9]*)(ms|s|m|h|d)$"
 SIZE = r"^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$"
+RATE = r"^[1-9][0-9]{0,6}/(s|m|h)$"
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 HEADER_NAME = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"
 METHOD = r"^[A-Z][A-Z-]*$"
@@ -22,6 +24,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 LONGEST = timedelta(days=3650)
 LARGEST = 1024**3
 
@@ -75,6 +78,16 @@ def whole_number(least: int, most: int) -> Callable[[object], int]:
         return number
 
     return parse
+
+
+def parse_rate(value: object) -> Rate:
+    """So many a second, a minute or an hour."""
+    if isinstance(value, Rate):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(RATE, value):
+        raise ValueError("must be a rate: a whole number, '/' and s, m or h, such as 50/s or 600/m")
+    amount, _, unit = value.partition("/")
+    return Rate(int(amount), _SECONDS[unit])
 
 
 def parse_flag(value: object) -> bool:

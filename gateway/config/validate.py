@@ -27,7 +27,7 @@ LONGEST_KEPT = timedelta(seconds=60)
 
 Complaints = Iterator[tuple[Place, str]]
 
-_OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",))
+_OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",), ("limits",))
 
 
 def complaints(settings: Settings, unread: frozenset[Place] = frozenset()) -> list[tuple[Place, str]]:

@@ -19,6 +19,7 @@ from gateway.edge.entrance import Entrance
 from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
+from gateway.edge.refusals import Refusals
 from gateway.edge.well_known import WellKnown
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
@@ -114,6 +115,7 @@ class Edge:
         face: Face,
         most_calls: int = Downstream().max_calls,
         entrance: Entrance | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._routes = routes
         self._plans = {route.name: Plan(route, entrance) for route in routes.routes}
@@ -123,6 +125,7 @@ class Edge:
         self._digester = digester
         self._face = face
         self._places = Places(most_calls)
+        self._refusals = refusals
         self._well_known = WellKnown(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,10 +210,12 @@ class Edge:
         caller = plan.caller(visit.head.headers, visit.who)
         if shortage := self._places.shortage(plan.places, caller, visit.who):
             return await self._shed(visit, plan, shortage)
+        if self._refusals is not None and (pause := self._refusals.pause(caller)) is not None:
+            return await self._too_many_refusals(visit, plan, pause)
         with self._places.taken(plan.places, caller, visit.who):
-            return await self._exchange(visit, plan, key, body)
+            return await self._exchange(visit, plan, key, body, caller)
 
-    async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> None:
+    async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body, caller: int) -> None:
         exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
         try:
             # Only where an answer would be kept, or a call waits, does it matter now whether somebody is there.
@@ -221,8 +226,23 @@ class Edge:
         except CancelledError:
             exchange.abandon()
             raise
+        if self._refusals is not None and _refuses(reply):
+            await self._refusals.met(caller, self._counted(visit, plan))
         extra: list[Header] = [(b"Connection", b"close")] if self._exchanges.closing else []
         return await self._answer(visit, plan, reply, exchange.answer, extra)
+
+    async def _too_many_refusals(self, visit: Visit, plan: Plan, pause: int) -> None:
+        """Whoever tries key after key hears no more of any for a while."""
+        label = visit.who.label if visit.who else ""
+        self._observer.observe(seen.CallerRefused(plan.route.name, label, "refusals"))
+        told = "This caller has met as many conflicts as it may in this time."
+        await self._refuse(visit, plan, problems.rate_limited(told, pause))
+
+    def _counted(self, visit: Visit, plan: Plan) -> str:
+        """Under what this caller's refusals are counted: the same on every gateway."""
+        who = visit.who
+        scope = self._digester.scope(visit.head.headers, plan.route.policy.recipe)
+        return self._digester.counted(scope if who is None else who.identity)
 
     def _errand(self, visit: Visit, plan: Plan, key: str | None, body: Body) -> Errand:
         head, route = visit.head, plan.route
@@ -332,6 +352,12 @@ class Edge:
             answer.close()
         if passed != length or not length:
             await visit.send({"type": "http.response.body", "body": b""})
+
+
+def _refuses(reply: Reply) -> bool:
+    """Whether an answer tells that a key is known, and not what it stands for."""
+    response = reply.response
+    return isinstance(response, StoredResponse) and response.origin is Origin.GATEWAY and response.status in (409, 422)
 
 
 def _date() -> Headers:

@@ -6,9 +6,9 @@ kept. Refuses to know the call itself, and to repeat a credential: no answer, me
 
 from gateway.policies.callers import SHORTEST_KEY, Entry, KnownCaller, Need, may_use
 from gateway.policies.routing import Route
-from gateway.ports import Keys, Observer
+from gateway.ports import Keys, Observer, Rates
 from gateway.protocol import problems
-from gateway.protocol.fingerprint import key_digest
+from gateway.protocol.fingerprint import Digester, key_digest
 from gateway.protocol.headers import Headers, values
 from gateway.protocol.observations import CallerAdmitted, CallerRefused
 from gateway.protocol.problems import Problem
@@ -17,10 +17,12 @@ from gateway.protocol.problems import Problem
 class Entrance:
     """Lets in whoever may come in."""
 
-    def __init__(self, entry: Entry, keys: Keys, observer: Observer) -> None:
+    def __init__(self, entry: Entry, keys: Keys, rates: Rates, digester: Digester, observer: Observer) -> None:
         self.credentials = entry.credentials
         self._header = entry.header.encode()
         self._keys = keys
+        self._rates = rates
+        self._digester = digester
         self._observer = observer
         self._challenge = f'GatewayKey realm="idempotency-gateway", header="{entry.header}"'
 
@@ -31,6 +33,10 @@ class Entrance:
             return who
         if problem := may_use(who, route.name):
             return self._refused(route, who, "route", problem)
+        rate = who.quotas.rate
+        if rate is not None and not await self._rates.admits(rate, self._digester.counted(who.identity)):
+            told = "This caller has made as many calls as it may in this time."
+            return self._refused(route, who, "rate", problems.rate_limited(told, rate.pause))
         self._observer.observe(CallerAdmitted(who.label))
         return who
 

@@ -3,6 +3,7 @@
 Values and decisions. Refuses to know how a key or a token is read, where rates are counted, and what time it is.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,10 +42,24 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so long; ``seconds``: 1, 60 or 3600."""
+
+    amount: int
+    seconds: int
+
+    @property
+    def pause(self) -> int:
+        """Seconds until another may be let in, where there were as many as may be."""
+        return max(1, math.ceil(self.seconds / self.amount))
+
+
+@dataclass(frozen=True, slots=True)
 class Quotas:
     """What one caller may take; ``None``: as much as there is. ``calls``: in flight, on all routes together."""
 
     calls: int | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,15 @@ class Entry:
     def labels(self) -> tuple[str, ...]:
         """Every label that a metric may have."""
         return tuple(each.caller.label for each in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``refusals``: how many answers 409 and 422 one caller may collect. ``redis``: the URL of a Redis where rates are
+    counted for all gateways together; empty: each process counts its own."""
+
+    refusals: Rate | None = None
+    redis: str = field(default="", repr=False)
 
 
 def with_key(name: str, routes: frozenset[str] | None, quotas: Quotas) -> KnownCaller:

@@ -73,6 +73,10 @@ class Digester:
         """A digest that can stand for a key towards the upstream (``upstream_key: derive``). 64 hex digits."""
         return self._digest([b"upstream-key/1", text.encode()]).hex()
 
+    def counted(self, who: bytes) -> str:
+        """A name under which something is counted, that tells nobody whose it is. 32 hex digits."""
+        return self._digest([b"counted/1", who])[:16].hex()
+
     def subkey(self, purpose: str) -> bytes:
         """A secret of its own for another purpose. 32 bytes."""
         return self._digest([b"subkey/1", purpose.encode()])

@@ -133,7 +133,7 @@ class CallerAdmitted:
 @dataclass(frozen=True, slots=True)
 class CallerRefused:
     """A call was turned away for whose it is. ``caller``: as above, empty where nobody is known. ``reason``: ``none``,
-    ``several``, ``unknown`` (its credential), or ``route``."""
+    ``several``, ``unknown`` (its credential), ``route``, ``rate`` (of calls) or ``refusals`` (of those it met)."""
 
     route: str
     caller: str
@@ -154,6 +154,23 @@ class KeysUnreadable:
 
     file: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RatesAlone:
+    """The Redis where rates are counted for all gateways does not answer; this process counts its own meanwhile."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RatesTogether:
+    """Rates are counted for all gateways again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedAlone:
+    """One call was counted by this process alone, though it was to be counted for all gateways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +278,9 @@ Observation = (
     | CallerRefused
     | KeysRead
     | KeysUnreadable
+    | RatesAlone
+    | RatesTogether
+    | CountedAlone
     | TooSlow
     | InternalFault
     | WorkerEnded

@@ -110,6 +110,13 @@ def route_forbidden() -> Problem:
     return Problem("route-forbidden", 403, "The route is not this caller's", detail, Outcome.REJECTED)
 
 
+def rate_limited(detail: str, retry_after: int) -> Problem:
+    """One caller calls too often, or collects refusals too fast; ``retry_after`` in seconds."""
+    title = "This caller calls too often"
+    told = f"{detail} This call was not sent. Retry with the same key after {retry_after} s."
+    return Problem("rate-limited", 429, title, told, Outcome.REJECTED, retryable=True, retry_after=retry_after)
+
+
 def quota_exceeded(detail: str, retry_after: int) -> Problem:
     """One caller has as much as it may have; ``retry_after`` in seconds."""
     title = "This caller's quota is used up"

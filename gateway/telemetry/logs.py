@@ -28,6 +28,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
     seen.KeysRead: ("caller-keys-read", logging.INFO),
     seen.KeysUnreadable: ("caller-keys-unreadable", logging.ERROR),
+    seen.RatesAlone: ("rates-alone", logging.WARNING),
+    seen.RatesTogether: ("rates-together", logging.INFO),
     seen.InternalFault: ("internal-fault", logging.ERROR),
     seen.WorkerEnded: ("worker-ended", logging.ERROR),
     seen.FrontLost: ("front-lost", logging.WARNING),
@@ -41,7 +43,7 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
 # What is counted and not logged: it happens on every call.
 _COUNTED = (
     *(seen.Answered, seen.Waiting, seen.NotAskable, seen.FrontAsked, seen.Shed, seen.TooSlow),
-    *(seen.CallerAdmitted, seen.CallerRefused),
+    *(seen.CallerAdmitted, seen.CallerRefused, seen.CountedAlone),
     *(seen.RecentAnswered, seen.RecentKept, seen.RecentDropped),
 )
 

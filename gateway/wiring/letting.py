@@ -1,12 +1,15 @@
-"""What lets callers in, out of a configuration: their keys, and what is kept up to date beside the calls."""
+"""What lets callers in, out of a configuration: keys, rates, and what is kept up to date beside the calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.callers.key_ring import KeyRing
+from gateway.config.configuration import Configuration
 from gateway.edge.entrance import Entrance
-from gateway.policies.callers import Entry
-from gateway.ports import Observer
+from gateway.edge.refusals import Refusals
+from gateway.policies.callers import Limits
+from gateway.ports import Clock, Observer, Rates
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.observations import InternalFault
 
 # Seconds before work that ended by a fault is begun again.
@@ -14,17 +17,26 @@ _AGAIN = 1.0
 
 
 class Letting:
-    """The entrance of one process, and its work in the background."""
+    """What one process asks before a call, and its work in the background; nothing where nothing is configured."""
 
-    def __init__(self, entry: Entry, observer: Observer) -> None:
+    def __init__(self, configuration: Configuration, digester: Digester, observer: Observer, clock: Clock) -> None:
+        entry, limits = configuration.entry, configuration.limits
         self._observer = observer
-        self._ring = KeyRing(entry.keys, observer)
-        self.entrance = Entrance(entry, self._ring, observer)
         self._work: list[asyncio.Task[None]] = []
+        self._rates = _rates(limits, observer, clock) if entry is not None or limits.refusals is not None else None
+        self._ring: KeyRing | None = None
+        self.entrance: Entrance | None = None
+        self.refusals: Refusals | None = None
+        if entry is not None and self._rates is not None:
+            self._ring = KeyRing(entry.keys, observer)
+            self.entrance = Entrance(entry, self._ring, self._rates, digester, observer)
+        if limits.refusals is not None and self._rates is not None:
+            self.refusals = Refusals(limits.refusals, self._rates, clock)
 
     def start(self) -> None:
         """Keys are kept as their files are, from now on."""
-        self._work = [asyncio.create_task(self._kept(self._ring.keep_reading))]
+        if self._ring is not None:
+            self._work = [asyncio.create_task(self._kept(self._ring.keep_reading))]
 
     async def _kept(self, work: Callable[[], Awaitable[None]]) -> None:
         """Whatever happens to it, a key that was taken back stops counting: work that fails is begun again."""
@@ -41,3 +53,16 @@ class Letting:
             task.cancel()
         if self._work:
             await asyncio.wait(self._work)
+        if self._rates is not None:
+            await self._rates.close()
+
+
+def _rates(limits: Limits, observer: Observer, clock: Clock) -> Rates:
+    # Imported where they are used: whoever counts nothing starts without the library.
+    from gateway.stores.rates import OwnRates, SharedRates  # noqa: PLC0415
+
+    if not limits.redis:
+        return OwnRates()
+    from gateway.stores.redis.rates import RedisRates  # noqa: PLC0415
+
+    return SharedRates(RedisRates(limits.redis), observer, clock)

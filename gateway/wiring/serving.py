@@ -86,9 +86,11 @@ class Serving:
         tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
         downstream, _ = affordable(configuration.downstream)
         most = downstream.max_calls
-        self._entry = None if configuration.entry is None else Letting(configuration.entry, observer)
-        entrance = None if self._entry is None else self._entry.entrance
-        edge = Edge(configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most, entrance)
+        self._letting = letting = Letting(configuration, store.digester, observer, clock)
+        entrance, refusals = letting.entrance, letting.refusals
+        edge = Edge(
+            configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most, entrance, refusals
+        )
         for route in configuration.routes.routes:
             self._hop.open(route.target)
         self._listener = Listener(edge, listening, guarding(base, observer, downstream), tls)
@@ -100,8 +102,7 @@ class Serving:
 
     async def start(self) -> None:
         """Accepts from now on."""
-        if self._entry is not None:
-            self._entry.start()
+        self._letting.start()
         await self._listener.start()
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
@@ -112,8 +113,7 @@ class Serving:
         await self.exchanges.drain(self._grace, hurry)
         await finishing
         await self._listener.end()
-        if self._entry is not None:
-            await self._entry.stop()
+        await self._letting.stop()
         await self._hop.close()
         if self._recent is not None:
             self._recent.close()

@@ -45,6 +45,17 @@ ALONE = {
     "has no effect: downstream.max_calls lets all callers together have 4096; lower it, or raise that": [
         (f"callers: [{{name: a, key: {OTHER}, quotas: {{calls: 5000}}}}]", "1:108: callers.0.quotas.calls"),
     ],
+    "must be a rate: a whole number, '/' and s, m or h, such as 50/s or 600/m": [
+        (f"callers: [{{name: a, key: {OTHER}, quotas: {{rate: 50}}}}]", "1:108: callers.0.quotas.rate"),
+        (f"callers: [{{name: a, key: {OTHER}, quotas: {{rate: 0/s}}}}]", "1:108: callers.0.quotas.rate"),
+        ("limits: {refusals: 5/d}", "1:10: limits.refusals"),
+    ],
+    "has no effect: nothing is counted; add refusals, or callers, or remove it": [
+        ("limits: {redis: 'redis://r'}", "1:10: limits.redis"),
+    ],
+    "must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel:// or redis+unix://": [
+        ("limits: {redis: 'http://r'}", "1:10: limits.redis"),
+    ],
     "is no route; there are: a": [
         (f"callers: [{{name: a, key: {OTHER}, routes: [b]}}]", "1:108: callers.0.routes.0"),
     ],

@@ -30,7 +30,7 @@ SETTINGS = {
         ("listn: x", "1:1: listn"),
     ],
     (
-        "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, "
+        "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, limits, "
         "listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_grace, store, workers"
     ): [
         ("zzz: 1", "1:1: zzz"),

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, Role, StoreChoice
 from gateway.config.load import check, schema
 from gateway.config.units import Address
+from gateway.policies.callers import Limits
 from gateway.policies.downstream import CallLimits, Downstream, Patience
 from gateway.policies.policy import KeyRule, KeySource, OnChange, Policy, UpstreamKey, UpstreamKeyMode
 from gateway.policies.routing import Match, Route, RouteTable, Target, Timeouts, Tls
@@ -158,6 +159,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
             max_calls=200,
         ),
         entry=None,
+        limits=Limits(),
         store=StoreChoice("sqlite", "./idempotency-gateway.db"),
         replay_cache=ReplayCache(8 * 1024 * 1024, timedelta(seconds=5)),
         digest_key=b"digest-key as text",
@@ -182,6 +184,7 @@ def test_one_route_is_enough_and_everything_else_has_the_defaults_of_the_core(tm
         admin_tokens=(),
         downstream=Downstream(),
         entry=None,
+        limits=Limits(),
         store=StoreChoice("sqlite", "idempotency-gateway.db"),
         replay_cache=ReplayCache(32 * 1024 * 1024, timedelta(seconds=10)),
         digest_key=None,

@@ -25,10 +25,10 @@ _GOOD_BYE = 0.5
 async def connect(address: Address) -> AbstractConnection:
     """A new connection; a fault of ``StoreUnavailable``'s kind where there is none. Whoever asks bounds its time."""
     if address.socket:
-        return await _open(UnixDomainSocketConnection(path=address.socket, **_arguments(address)))
+        return await _open(UnixDomainSocketConnection(path=address.socket, **arguments_of(address)))
     if address.service is None:
-        return await _open(_tcp(*address.hosts[0], address, _arguments(address)))
-    connection = await _open(_tcp(*await _master(address), address, _arguments(address)))
+        return await _open(_tcp(*address.hosts[0], address, arguments_of(address)))
+    connection = await _open(_tcp(*await _master(address), address, arguments_of(address)))
     if (await _asked(connection, "ROLE"))[0] != b"master":
         await hang_up(connection)
         raise NoReply("the Sentinels name a Redis that is no master (any more)")
@@ -42,7 +42,10 @@ async def hang_up(connection: AbstractConnection) -> None:
             await connection.disconnect()
 
 
-def _arguments(address: Address) -> dict[str, Any]:
+def arguments_of(address: Address, *, sentinel: bool = False) -> dict[str, Any]:
+    """What every connection to the server, or to one of its Sentinels, is made with."""
+    if sentinel:
+        return _plain(address.sentinel_credentials)
     return _plain(address.credentials) | {"db": address.db}
 
 
