@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 from gateway.policies.routing import Route
@@ -138,6 +139,12 @@ def _marks(reply: Reply) -> list[Header]:
 
 def rfc3339(moment: datetime) -> bytes:
     """``2026-11-23T20:15:00Z`` (RFC 3339); rounded down, so that nobody is promised a moment too much."""
+    return _written(moment.replace(microsecond=0))
+
+
+# Whoever calls at one time is promised few different seconds.
+@lru_cache(maxsize=256)
+def _written(moment: datetime) -> bytes:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 

@@ -249,14 +249,17 @@ class Edge:
         target = route.upstream_target(head.target).encode("ascii")
         facts = RequestFacts(head.method.encode(), target, visit.fields, body)
         claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
-        told = upstream_key(route.policy, self._digester, key)
-        request = Outgoing(
-            method=head.method,
-            target=target,
-            headers=plan.forwarding.guarded(head.headers, told, head.caller, visit.trace),
-            body=body.chunks() if body.size or head.method not in _BODYLESS else None,
-            length=body.size,
-        )
+
+        def request() -> Outgoing:
+            told = upstream_key(route.policy, self._digester, key)
+            return Outgoing(
+                method=head.method,
+                target=target,
+                headers=plan.forwarding.guarded(head.headers, told, head.caller, visit.trace),
+                body=body.chunks() if body.size or head.method not in _BODYLESS else None,
+                length=body.size,
+            )
+
         terms = route.policy.terms
         call = Call(
             f"urn:idempotency-gateway:record:{claim.id}",

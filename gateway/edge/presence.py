@@ -5,8 +5,9 @@ server's ``send`` says nothing once nobody listens. A guarded call runs to its e
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import TracebackType
 
 from gateway.edge.bodies import CallerHungUp
 
@@ -45,18 +46,39 @@ class Presence:
         finally:
             self._told = None
 
-    @asynccontextmanager
-    async def required(self) -> AsyncGenerator[None]:
+    def required(self) -> "Required":
         """Cancels what is awaited inside when the caller leaves, and raises ``CallerHungUp`` then."""
-        limit = asyncio.timeout(0 if self._gone else None)
+        return Required(self)
+
+    def begin(self) -> asyncio.Timeout:
+        """A call begins that makes no sense without its caller."""
+        self._limit = limit = asyncio.timeout(0 if self._gone else None)
+        return limit
+
+    def end(self) -> None:
+        """It has ended."""
+        self._limit = None
+
+
+class Required:
+    """``Presence.required``; a class, because a generator would cost each call several times as much."""
+
+    __slots__ = ("_limit", "_presence")
+
+    _limit: asyncio.Timeout
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+
+    async def __aenter__(self) -> None:
+        self._limit = self._presence.begin()
+        await self._limit.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._presence.end()
         try:
-            async with limit:
-                self._limit = limit
-                try:
-                    yield
-                finally:
-                    self._limit = None
+            await self._limit.__aexit__(kind, fault, trace)
         except TimeoutError:
-            if not limit.expired():
-                raise
             raise CallerHungUp from None

@@ -35,6 +35,10 @@ FRAMING_OF_A_BYTE = 8
 TOLD = 16
 
 
+# The length of ``Transfer-Encoding``, compared first: hardly any other field has it.
+_CODING = 17
+
+
 class RefusedError(Exception):
     """Raised inside a parser callback to stop the parser; never leaves this module."""
 
@@ -209,7 +213,9 @@ def _bare(name: bytes, value: bytes) -> bytes:
 
     ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
     """
-    return value if name.lower() == b"transfer-encoding" else value.strip(b" \t")
+    if len(name) == _CODING and name.lower() == b"transfer-encoding":
+        return value
+    return value.strip(b" \t")
 
 
 def _on_the_wire(problem: Problem, base: str) -> bytes:

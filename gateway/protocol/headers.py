@@ -5,6 +5,7 @@ Order and multiplicity are part of an answer, so nothing here ever turns fields 
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -42,6 +43,10 @@ SESSION_COOKIE = b"idempotency_gateway_session"
 MARKS = frozenset(name.lower() for name in (STATUS, EXPIRES, ORIGIN, RECORDED, REPLAYED, AGAIN))
 
 
+_CONNECTION = len(b"connection")
+_NONE: frozenset[bytes] = frozenset()
+
+
 def values(headers: Iterable[Header], name: bytes) -> list[bytes]:
     """All values of the field ``name`` (lower case), in order."""
     length = len(name)  # Compared first: most fields differ in it, and lowering each one would cost more.
@@ -50,22 +55,33 @@ def values(headers: Iterable[Header], name: bytes) -> list[bytes]:
 
 def connection_options(headers: Iterable[Header]) -> frozenset[bytes]:
     """The field names and options that ``Connection`` lists, in lower case (RFC 9110, section 7.6.1)."""
-    listed = values(headers, b"connection")
+    listed = [value for field, value in headers if len(field) == _CONNECTION and field.lower() == b"connection"]
     if not listed:
-        return frozenset()
+        return _NONE
     return frozenset(token.strip().lower() for value in listed for token in value.split(b",") if token.strip())
 
 
 def end_to_end(headers: Iterable[Header], *, without: frozenset[bytes] = frozenset()) -> Headers:
     """The fields that travel past this hop, in order, less ``without`` (lower-case names)."""
     fields = tuple(headers)
-    dropped = HOP_BY_HOP | connection_options(fields) | without
-    return tuple(field for field in fields if field[0].lower() not in dropped)
+    dropped = _dropped(connection_options(fields), without)
+    return tuple([field for field in fields if field[0].lower() not in dropped])
+
+
+# By far most answers list nothing in ``Connection``, and a route drops the same fields of each.
+@lru_cache(maxsize=256)
+def _dropped(options: frozenset[bytes], without: frozenset[bytes]) -> frozenset[bytes]:
+    return HOP_BY_HOP | options | without
 
 
 def kept(headers: Iterable[Header], drop: frozenset[bytes]) -> Headers:
     """What a replay may say again: end-to-end fields less ``Set-Cookie``, the gateway's marks and ``drop``."""
-    return end_to_end(headers, without=MARKS | drop | {b"set-cookie"})
+    return end_to_end(headers, without=_not_kept(drop))
+
+
+@lru_cache(maxsize=256)
+def _not_kept(drop: frozenset[bytes]) -> frozenset[bytes]:
+    return MARKS | drop | {b"set-cookie"}
 
 
 def is_event_stream(headers: Iterable[Header]) -> bool:

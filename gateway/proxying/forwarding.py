@@ -58,7 +58,7 @@ class Forwarding:
         if options := connection_options(headers):
             dropped |= options
         passed = [field for field in headers if field[0] not in dropped]
-        if any(name == b"cookie" and SESSION_COOKIE in value for name, value in passed):
+        if [value for name, value in passed if name == b"cookie" and SESSION_COOKIE in value]:
             told = ((name, without_session(value) if name == b"cookie" else value) for name, value in passed)
             passed = [field for field in told if field[0] != b"cookie" or field[1]]
         return passed

@@ -5,7 +5,7 @@ event loop; refuses to know HTTP frameworks, libraries of stores, and metrics.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
@@ -65,12 +65,12 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One guarded call: whose right it needs, what to send, where."""
+    """One guarded call: whose right it needs, where it goes, and what is sent, made once there is something to send."""
 
     call: Call
     claim: Claim
     route: Route
-    request: Outgoing
+    request: Callable[[], Outgoing]
 
 
 class Exchange:
@@ -284,7 +284,7 @@ class Exchange:
     async def _answered(self, dispatch_by: float) -> Answered:
         route, ports = self._errand.route, self._ports
         answer = await ports.upstream.send(
-            route.target, self._errand.request, dispatch_by=dispatch_by, on_dispatch=self._on_dispatch
+            route.target, self._errand.request(), dispatch_by=dispatch_by, on_dispatch=self._on_dispatch
         )
         limit = route.policy.max_response_body
         keep = route.policy.keep_body and not is_event_stream(answer.headers)

@@ -41,10 +41,12 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
 
 
 # What is counted and not logged: it happens on every call.
-_COUNTED = (
-    *(seen.Answered, seen.Waiting, seen.NotAskable, seen.FrontAsked, seen.Shed, seen.TooSlow),
-    *(seen.CallerAdmitted, seen.CallerRefused, seen.CountedAlone),
-    *(seen.RecentAnswered, seen.RecentKept, seen.RecentDropped),
+_COUNTED: frozenset[type[Observation]] = frozenset(
+    (
+        *(seen.Answered, seen.Waiting, seen.NotAskable, seen.FrontAsked, seen.Shed, seen.TooSlow),
+        *(seen.CallerAdmitted, seen.CallerRefused, seen.CountedAlone),
+        *(seen.RecentAnswered, seen.RecentKept, seen.RecentDropped),
+    )
 )
 
 
@@ -87,7 +89,7 @@ class Logs:
 
     def observe(self, observation: Observation) -> None:
         """A line for what is worth one."""
-        if isinstance(observation, _COUNTED):
+        if type(observation) in _COUNTED:
             return
         name, level = EVENTS[type(observation)]
         if isinstance(observation, seen.InternalFault):

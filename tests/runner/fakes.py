@@ -219,4 +219,4 @@ def errand(timeouts: Timeouts | None = None, policy: Policy | None = None, owner
     chosen = policy or Policy(namespace="n")
     route = Route("api", Match(), target, chosen)
     asked = replace(claim(owner=owner), lease=timedelta(seconds=100))
-    return Errand(Call("urn:test", chosen.terms), asked, route, Outgoing("POST", b"/", ()))
+    return Errand(Call("urn:test", chosen.terms), asked, route, lambda: Outgoing("POST", b"/", ()))

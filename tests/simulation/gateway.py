@@ -242,4 +242,5 @@ class Life:
         dated = ((b"Date", b"a date"),) if terms.on_unknown is OnUnknown.FAIL else ()
         asked = Asked(f"urn:idempotency-gateway:record:{claim.id}", terms, date=dated)
         headers = ((b"X-Call", str(call.number).encode()),)
-        return Errand(asked, claim, route, Outgoing("POST", b"/charges", headers, (call.payload.encode(),)))
+        body = (call.payload.encode(),)
+        return Errand(asked, claim, route, lambda: Outgoing("POST", b"/charges", headers, body))
