@@ -28,6 +28,7 @@ from gateway.protocol.model import (
     Verdict,
 )
 from gateway.protocol.observations import Observation
+from gateway.protocol.spans import Span, TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,3 +371,29 @@ class Observer(Protocol):
     """A sink for observations. It returns at once, and never raises."""
 
     def observe(self, observation: Observation) -> None: ...
+
+
+class Trace(Protocol):
+    """One piece of work that is recorded, from ``Tracer.begin`` on. Nothing here waits, and nothing raises.
+
+    T1. ``context`` is the place of the whole; ``part`` makes a place for a part of it, to be told later or never.
+    T2. A part is told once, when it has ended. ``begun`` and ``ended`` are monotonic seconds of the local clock.
+    T3. ``end`` tells the whole; parts may come after it.
+    """
+
+    @property
+    def context(self) -> TraceContext: ...
+
+    def part(self) -> TraceContext: ...
+
+    def tell(self, span: Span, context: TraceContext, begun: float, ended: float) -> None: ...
+
+    def end(self, span: Span) -> None: ...
+
+
+class Tracer(Protocol):
+    """Decides what is recorded."""
+
+    def begin(self, parent: TraceContext | None, kind: type[Span]) -> Trace | None:
+        """``None``: this one is not. ``parent``: whose part it is, in another process."""
+        ...

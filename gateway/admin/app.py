@@ -60,7 +60,7 @@ def admin_app(
         # The framework's spans would hold queries, and a query here may hold a key.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(health(desk.records, readiness, figures.metrics))
+    app.include_router(health(readiness, figures.metrics))
     readers = guarded(door, observer, Role.READ)
     app.include_router(reading(desk, figures.outcomes, readers))
     app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))

@@ -1,6 +1,6 @@
 """What always answers, whoever asks: liveness, readiness, metrics. It tells nothing of any caller."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,10 +8,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from gateway.errors import StoreUnavailable
-from gateway.ports import Store
 
-# Makes the text of what was counted, and of how many records are in each state; and names its content type.
-Exposition = Callable[[Mapping[str, int]], Awaitable[tuple[bytes, str]]]
+# Makes the text of everything that is measured, and names its content type.
+Exposition = Callable[[], Awaitable[tuple[bytes, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ async def _state(probe: Probe) -> dict[str, str]:
     return {"role": probe.role, "state": "ok"}
 
 
-def health(store: Store, readiness: Readiness, metrics: Exposition) -> APIRouter:
+def health(readiness: Readiness, metrics: Exposition) -> APIRouter:
     """The routes."""
     router = APIRouter(include_in_schema=False)
 
@@ -66,11 +65,7 @@ def health(store: Store, readiness: Readiness, metrics: Exposition) -> APIRouter
 
     @router.get("/metrics")
     async def exposition() -> Response:
-        try:
-            records = await store.count()
-        except StoreUnavailable:
-            records = {}
-        text, content_type = await metrics(records)
+        text, content_type = await metrics()
         return Response(text, media_type=content_type)
 
     return router

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from gateway.config.caller_building import build_entry, build_limits, credentials, need_of, scope_of
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, StoreChoice
+from gateway.config.otlp import Otlp
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.reconcile_building import build_reconcile
 from gateway.config.settings import (
@@ -35,8 +36,8 @@ GRACE_MARGIN = timedelta(seconds=5)
 DERIVED_RESPONSE, DERIVED_KEY = timedelta(minutes=5), timedelta(0)
 
 
-def build(settings: Settings) -> Configuration:
-    """The configuration that settings stand for."""
+def build(settings: Settings, otlp: Otlp) -> Configuration:
+    """The configuration that settings stand for; ``otlp`` comes from the environment alone."""
     routes = [build_route(settings, route) for route in settings.routes]
     longest = max(route.target.timeouts.total for route in routes)
     return Configuration(
@@ -58,6 +59,9 @@ def build(settings: Settings) -> Configuration:
         log_format=settings.log.format,
         workers=settings.workers,
         log_level=settings.log.level,
+        otlp=otlp,
+        log_sample=settings.log.calls.sample,
+        log_most=settings.log.calls.most,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from gateway.config.otlp import Otlp
 from gateway.config.units import Address
 from gateway.policies.callers import Entry, Limits
 from gateway.policies.downstream import Downstream
@@ -74,3 +75,6 @@ class Configuration:
     workers: int
     log_format: Literal["json", "console"] | None
     log_level: str
+    otlp: Otlp = field(default_factory=Otlp)
+    log_sample: float = 0.0
+    log_most: int = 20

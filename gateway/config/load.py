@@ -1,6 +1,6 @@
 """Reads the configuration once, tells every complaint at once, and builds frozen values of the core."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gateway.config.building import build
 from gateway.config.configuration import Configuration, StoreChoice
 from gateway.config.documents import Place, Tree
+from gateway.config.otlp import read_otlp
 from gateway.config.plain import not_plain
 from gateway.config.settings import AdminSettings, Settings
 from gateway.config.sources import Sources, read
@@ -27,7 +28,8 @@ def load(path: Path | None, options: Mapping[str, object], environ: Mapping[str,
 
     ``options`` are those of ``serve``, by their names with underscores; only those that were given.
     """
-    return build(_settings(read(path, options, environ)))
+    otlp, wrong = read_otlp(environ)
+    return build(_settings(read(path, options, environ), wrong), otlp)
 
 
 # What a configuration that is good as such names and cannot be used: a place, and a sentence.
@@ -42,7 +44,8 @@ def check(path: Path, environ: Mapping[str, str], unusable: Unusable = _nothing)
     """Every complaint, one line each; none where ``serve`` would start, as far as ``unusable`` looks."""
     try:
         sources = read(path, {}, environ)
-        found = unusable(build(_settings(sources)))
+        otlp, wrong = read_otlp(environ)
+        found = unusable(build(_settings(sources, wrong), otlp))
     except ConfigInvalid as fault:
         return fault.complaints
     ordered = sorted(found, key=lambda item: sources.order(item[0]))
@@ -84,7 +87,7 @@ def admin_listen(path: Path | None, environ: Mapping[str, str]) -> Address:
         raise ConfigInvalid(sources.complaint(("admin", "listen"), str(fault))) from None
 
 
-def _settings(sources: Sources) -> Settings:
+def _settings(sources: Sources, wrong: Sequence[str] = ()) -> Settings:
     found = [*sources.faults, *not_plain(sources.tree), *unavailable(sources.tree)]
     try:
         settings = Settings.model_validate(sources.tree)
@@ -95,9 +98,10 @@ def _settings(sources: Sources) -> Settings:
         found += [(place, sentence) for place, sentence in shape if place not in known]
         found += _of_the_rest(sources.tree, [place for place, _ in shape])
         settings = None
-    if settings is None or found:
+    if settings is None or found or wrong:
         ordered = sorted(found, key=lambda item: sources.order(item[0]))
-        raise ConfigInvalid(*dict.fromkeys(sources.complaint(place, sentence) for place, sentence in ordered))
+        told_of = (sources.complaint(place, sentence) for place, sentence in ordered)
+        raise ConfigInvalid(*dict.fromkeys([*told_of, *wrong]))
     return settings
 
 

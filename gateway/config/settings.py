@@ -11,6 +11,7 @@ from gateway.config.caller_settings import CallerSettings, LimitsSettings
 from gateway.config.configuration import Role
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.shapes import (
+    AnyNumber,
     BearerToken,
     Connections,
     Duration,
@@ -32,6 +33,7 @@ from gateway.config.shapes import (
     RedisUrl,
     SecretKey,
     Shape,
+    Share,
     Size,
     SqliteFile,
     StripPrefix,
@@ -241,11 +243,24 @@ class EncryptionSettings(Shape):
     )
 
 
+class CallLogSettings(Shape):
+    """Lines about calls."""
+
+    sample: Share = default(
+        0,
+        "The share of calls executed, replayed or unguarded that has a line; metrics and traces tell the same of all.",
+    )
+    most: AnyNumber = default(
+        20, "Lines a second and process for calls that came to anything else, and for each fault of a call; 0: none."
+    )
+
+
 class LogSettings(Shape):
     """Log lines on standard error."""
 
     format: Literal["json", "console"] | None = default(None, "Unset: console on a terminal, else json.")
     level: Literal["debug", "info", "warning", "error", "critical"] = default("info", "The least level written.")
+    calls: CallLogSettings = made(CallLogSettings, "Lines about calls: one a call at most.")
 
 
 class Settings(Shape):

@@ -31,6 +31,7 @@ from gateway.config.units import (
     parse_name,
     parse_operator,
     parse_rate,
+    parse_share,
     parse_size,
     parse_text,
     whole_number,
@@ -160,6 +161,7 @@ CallerKey = Annotated[
 CallRate = Annotated[Rate, BeforeValidator(parse_rate), _text(RATE, "50/s", "600/m")]
 PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]
 
+_from_0 = _whole(0, 1_000_000)
 _from_200 = _whole(200, 599)
 _to_1024 = _whole(1, 1024)
 _to_256 = _whole(1, 256)
@@ -170,3 +172,9 @@ KeyLength = Annotated[int, _to_1024[0], _to_1024[1]]
 Connections = Annotated[int, _to_65535[0], _to_65535[1]]
 Processes = Annotated[int, _to_256[0], _to_256[1]]
 Many = Annotated[int, _to_a_million[0], _to_a_million[1]]
+AnyNumber = Annotated[int, _from_0[0], _from_0[1]]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1, "examples": [0.01]}),
+]

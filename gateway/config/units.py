@@ -17,6 +17,7 @@ from gateway.protocol.dossier import GATEWAY, LOOPBACK, RECONCILER, TIME
 DURATION = r"^(0|[1-9][0-9]*)(ms|s|m|h|d)$"
 SIZE = r"^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$"
 RATE = r"^[1-9][0-9]{0,6}/(s|m|h)$"
+SHARE = r"0?\.[0-9]{1,9}|[01](\.0{1,9})?"
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 HEADER_NAME = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"
 METHOD = r"^[A-Z][A-Z-]*$"
@@ -96,6 +97,14 @@ def parse_flag(value: object) -> bool:
     if not isinstance(found, bool):
         raise ValueError("must be true or false")
     return found
+
+
+def parse_share(value: object) -> float:
+    """A share of a whole, from 0 to 1; as text where it comes from the environment."""
+    number = float(value) if isinstance(value, str) and re.fullmatch(SHARE, value) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise ValueError("must be a share from 0 to 1, such as 0.01 for one in a hundred")
+    return float(number)
 
 
 def parse_text(value: object) -> str:

@@ -1,8 +1,7 @@
 """Between ASGI and the protocol: a scope becomes a head, a reply becomes fields on the wire."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -19,13 +18,11 @@ from gateway.protocol.headers import (
     STATUS,
     Header,
     Headers,
-    values,
 )
 from gateway.protocol.model import Origin, StoredResponse
 from gateway.protocol.outcomes import Outcome
+from gateway.protocol.spans import TraceContext, context_of
 from gateway.proxying.forwarding import Caller, rewrite_location
-
-_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +65,20 @@ def read_head(scope: Mapping[str, Any]) -> Head:
     )
 
 
-def trace_of(headers: Headers, chance: bytes) -> bytes:
-    """The caller's W3C ``traceparent``, or a new one made of 24 bytes of ``chance``."""
-    sent = values(headers, b"traceparent")
-    if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]):
-        return sent[0]
-    return b"00-%s-%s-00" % (chance[:16].hex().encode(), chance[16:24].hex().encode())
+_TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
+
+
+def with_trace(head: Head) -> tuple[Head, TraceContext | None]:
+    """The caller's W3C trace context, ``None`` where there is none that is one; and the head without a ``tracestate``
+    then, which says nothing without its ``traceparent``."""
+    found = [field for field in head.headers if field[0] in _TRACE_FIELDS]
+    if not found:
+        return head, None
+    parents = [value for name, value in found if name == b"traceparent"]
+    sent = context_of(parents[0]) if len(parents) == 1 else None
+    if sent is not None or len(found) == len(parents):
+        return head, sent
+    return replace(head, headers=tuple(field for field in head.headers if field[0] != b"tracestate")), None
 
 
 def response_head(reply: Reply, route: Route | None, origin: bytes, method: str) -> tuple[int, list[Header]]:

@@ -6,20 +6,21 @@ the state of the key are the store's and the protocol's to judge.
 
 import os
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.edge import failures
-from gateway.edge.adapt import Head, http_date, read_head, response_head, trace_of
+from gateway.edge.adapt import Head, http_date, read_head, response_head
 from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
 from gateway.edge.entrance import Entrance
 from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
 from gateway.edge.refusals import Refusals
+from gateway.edge.tracing import Recorded, tracing, untraced
 from gateway.edge.well_known import WellKnown
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
@@ -29,7 +30,7 @@ from gateway.policies.policy import KeySource
 from gateway.policies.published import PATH
 from gateway.policies.routing import Route, RouteTable
 from gateway.policies.templates import Gap
-from gateway.ports import Answer, Content, Observer, Outgoing, Upstream
+from gateway.ports import Answer, Content, Observer, Outgoing, Tracer, Upstream
 from gateway.protocol import observations as seen
 from gateway.protocol import problems
 from gateway.protocol.commands import Reply
@@ -37,12 +38,13 @@ from gateway.protocol.events import CallerGone
 from gateway.protocol.exchange import Call
 from gateway.protocol.fingerprint import Body, Digester, RequestFacts
 from gateway.protocol.headers import CALLER, Header, Headers, values
-from gateway.protocol.model import Origin, StoredResponse
+from gateway.protocol.model import Claim, Origin, StoredResponse
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import OnConflict, OnUnknown
 from gateway.proxying.forwarding import Forwarding
 from gateway.runner.exchanges import Errand, Exchanges
 from gateway.runner.forward import forward
+from gateway.runner.recording import ExchangeSpans
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -94,6 +96,7 @@ class Visit:
     receive: Receive
     send: Send
     presence: Presence
+    recorded: Recorded | None = None
     who: KnownCaller | None = None
 
     @property
@@ -116,6 +119,7 @@ class Edge:
         most_calls: int = Downstream().max_calls,
         entrance: Entrance | None = None,
         refusals: Refusals | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._routes = routes
         self._plans = {route.name: Plan(route, entrance) for route in routes.routes}
@@ -127,6 +131,11 @@ class Edge:
         self._places = Places(most_calls)
         self._refusals = refusals
         self._well_known = WellKnown(routes)
+        self._trace = untraced if tracer is None else tracing(tracer)
+
+    def in_flight(self) -> Mapping[str, int]:
+        """How many calls have a place just now, by route."""
+        return {name: plan.places.taken for name, plan in self._plans.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, answered; whatever goes wrong with it, no foreign hand answers."""
@@ -138,8 +147,9 @@ class Edge:
             await send(message)
 
         head = read_head(scope)
-        visit = Visit(head, trace_of(head.headers, os.urandom(24)), receive, tell, scope["state"]["presence"])
         route = self._routes.find(head.host, head.path, head.method)
+        head, trace, recorded = self._trace(head, route)
+        visit = Visit(head, trace, receive, tell, scope["state"]["presence"], recorded)
         plan = self._plans[route.name] if route else None
         try:
             await self._serve(visit, plan)
@@ -153,6 +163,9 @@ class Edge:
             self._observer.observe(seen.InternalFault(plan.route.name if plan else "", fault))
             if not begun:
                 await self._refuse(visit, plan, failures.internal_fault(), close=True)
+        finally:
+            if recorded is not None:
+                recorded.end()
 
     async def _serve(self, visit: Visit, plan: Plan | None) -> None:
         head = visit.head
@@ -249,13 +262,14 @@ class Edge:
         target = route.upstream_target(head.target).encode("ascii")
         facts = RequestFacts(head.method.encode(), target, visit.fields, body)
         claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
+        spans, trace = _parts(visit, route, claim)
 
         def request() -> Outgoing:
             told = upstream_key(route.policy, self._digester, key)
             return Outgoing(
                 method=head.method,
                 target=target,
-                headers=plan.forwarding.guarded(head.headers, told, head.caller, visit.trace),
+                headers=plan.forwarding.guarded(head.headers, told, head.caller, trace),
                 body=body.chunks() if body.size or head.method not in _BODYLESS else None,
                 length=body.size,
             )
@@ -267,8 +281,9 @@ class Edge:
             route.policy.drop_headers,
             self._face.problem_base,
             _date() if terms.on_unknown is OnUnknown.FAIL else (),
+            b"" if visit.recorded is None else visit.recorded.context.ids,
         )
-        return Errand(call, claim, route, request)
+        return Errand(call, claim, route, request, visit.trace, spans)
 
     def _left(self, route: Route, facts: RequestFacts, key: str | None) -> bytes | None:
         """What the call leaves to be asked about; one that cannot be is guarded all the same, and counted."""
@@ -294,15 +309,16 @@ class Edge:
         content: Content = None
         if length != 0:
             content = await pass_through(visit.receive) if body is None else body.chunks()
+        spans, trace = _parts(visit, route)
         request = Outgoing(
             method=head.method,
             target=route.upstream_target(head.target).encode("ascii"),
-            headers=plan.forwarding.unguarded(head.headers, head.caller, visit.trace),
+            headers=plan.forwarding.unguarded(head.headers, head.caller, trace),
             body=content,
             length=None if length == 0 and head.method in _BODYLESS else length,
         )
         call = self._call(visit, route)
-        reply, answer = await forward(self._upstream, self._observer, route, call, request)
+        reply, answer = await forward(self._upstream, self._observer, route, call, request, visit.trace, spans)
         await self._answer(visit, plan, reply, answer)
 
     async def _shed(self, visit: Visit, plan: Plan, shortage: str, *, close: bool = False) -> None:
@@ -324,13 +340,16 @@ class Edge:
         """An answer of the gateway before any exchange. ``close``: the body was not read and will not be."""
         response = problem.render(self._face.problem_base, _instance(visit.trace))
         name = plan.route.name if plan else ""
-        self._observer.observe(seen.Answered(name, problem.outcome or problem.name, problem.status))
+        outcome = problem.outcome or problem.name
+        self._observer.observe(seen.Answered(name, outcome, problem.status, trace=visit.trace))
         extra: list[Header] = [(b"Connection", b"close")] if close else []
         await self._answer(visit, plan, Reply(problem.outcome, response), None, extra)
 
     async def _answer(
         self, visit: Visit, plan: Plan | None, reply: Reply, answer: Answer | None, extra: list[Header] | None = None
     ) -> None:
+        if visit.recorded is not None:
+            visit.recorded.answered(reply)
         origin = self._face.public_origin or visit.head.caller.scheme.encode() + b"://" + visit.head.caller.host
         status, fields = response_head(reply, plan.route if plan else None, origin, visit.head.method)
         if isinstance(reply.response, StoredResponse):
@@ -361,6 +380,15 @@ def _refuses(reply: Reply) -> bool:
     """Whether an answer tells that a key is known, and not what it stands for."""
     response = reply.response
     return isinstance(response, StoredResponse) and response.origin is Origin.GATEWAY and response.status in (409, 422)
+
+
+def _parts(visit: Visit, route: Route, claim: Claim | None = None) -> tuple[ExchangeSpans | None, bytes]:
+    """Where the call is recorded, what its parts are told to; and the ``traceparent`` that goes upstream."""
+    if visit.recorded is None:
+        return None, visit.trace
+    visit.recorded.id = None if claim is None else claim.id
+    spans = visit.recorded.parts(route.target)
+    return spans, spans.upstream.traceparent
 
 
 def _date() -> Headers:

@@ -69,13 +69,15 @@ class ImpossibleEvent(AssertionError):
 @dataclass(frozen=True, slots=True)
 class Call:
     """What stays the same through one request. ``instance`` is the URI that names it in problems (RFC 9457, 3.1.5);
-    ``drop`` holds the response fields that are never kept (lower case); ``date`` those of a kept answer of our own."""
+    ``drop`` holds the response fields that are never kept (lower case); ``date`` those of a kept answer of our own.
+    ``trace``: kept with the answer, where the call is traced."""
 
     instance: str
     terms: Terms
     drop: frozenset[bytes] = frozenset()
     problem_base: str = problems.URN
     date: Headers = ()
+    trace: bytes = b""
 
     def problem(self, problem: Problem) -> StoredResponse:
         """The problem as an answer of this call."""
@@ -436,7 +438,8 @@ def _kept(call: Call, event: Answered) -> StoredResponse | NotKept:
     if event.body is None:
         return NotKept(event.status)
     headers = kept(event.headers, call.drop)
-    return StoredResponse(event.status, headers, event.body, length_unverified=event.length_unverified)
+    unverified = event.length_unverified
+    return StoredResponse(event.status, headers, event.body, length_unverified=unverified, trace=call.trace)
 
 
 def _downstream(event: Answered) -> StoredResponse | Streamed:
@@ -453,7 +456,7 @@ def _lost(state: Calling, reason: str, *, timed_out: bool) -> Step:
         return Settling(reply), (Settle(grant, MarkUnknown(reason)),)
     # Under "fail" the gateway's own answer is the kept one, because the caller is about to be told it.
     own = call.problem(problems.outcome_failed(timed_out=timed_out))
-    own = replace(own, headers=(*own.headers, *call.date))
+    own = replace(own, headers=(*own.headers, *call.date), trace=call.trace)
     return Settling(Reply(Outcome.UNKNOWN, own)), (Settle(grant, Complete(own)),)
 
 

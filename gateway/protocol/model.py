@@ -72,13 +72,17 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """An answer as every later call gets it. ``length_unverified``: it ended with the connection (RFC 9112, 6.3)."""
+    """An answer as every later call gets it. ``length_unverified``: it ended with the connection (RFC 9112, 6.3).
+
+    ``trace``: trace id and span id of the call that got it, 24 bytes, where that call was traced (``protocol.spans``).
+    """
 
     status: int
     headers: Headers
     body: bytes
     origin: Origin = Origin.UPSTREAM
     length_unverified: bool = False
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

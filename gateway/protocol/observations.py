@@ -1,24 +1,52 @@
-"""What is worth counting or logging, as values. Names of metrics and log lines are telemetry's business."""
+"""What is worth counting or logging, as values. Names of metrics and log lines are telemetry's business.
+
+Those that happen on every call are named tuples, which cost a tenth of a frozen class to make. ``record`` is everywhere
+the beginning of a record's id, never of a key; ``trace`` is a call's W3C ``traceparent``.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.protocol.model import RecordId
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call was answered. ``outcome`` is the value of ``Idempotency-Status``."""
+class Answered(NamedTuple):
+    """A call was answered. ``outcome`` is the value of ``Idempotency-Status``, or the problem's name where the answer
+    has none.
+
+    ``seconds``: from the moment when the request was whole; ``upstream``: of these, how long the upstream was asked;
+    ``added``: of these, what was neither that nor a wait for another call. ``None``: the call was turned away first.
+    ``told``: another observation of this call has said already what was the matter.
+    """
 
     route: str
     outcome: str
     status: int
+    seconds: float | None = None
+    upstream: float = 0.0
+    added: float | None = None
+    id: RecordId | None = None
+    trace: bytes = b""
+    told: bool = False
+
+
+class Sent(NamedTuple):
+    """An upstream was asked, and how long that took: to the whole answer, or to the head of one that is passed on.
+    ``result``: ``answered``, ``lost`` or ``not-sent``."""
+
+    route: str
+    result: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeLost:
-    """A sent call has no complete answer. ``key_prefix`` is the beginning of the record's id, never the key."""
+    """A sent call has no complete answer."""
 
     route: str
     reason: str
-    key_prefix: str
+    record: str
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +54,8 @@ class LateAnswer:
     """An answer came after the caller had been told that the outcome is unknown."""
 
     route: str
-    key_prefix: str
+    record: str
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +70,8 @@ class SettlementMoved:
     """A settlement was refused: the record had moved on."""
 
     route: str
-    key_prefix: str
+    record: str
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +79,8 @@ class SettlementSlow:
     """The caller was answered before its outcome was written; writing goes on."""
 
     route: str
-    key_prefix: str
+    record: str
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +91,8 @@ class NotSent:
     route: str
     reason: str
     detail: str
+    record: str = ""
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +117,7 @@ class Inquired:
 
     route: str
     result: str
-    key_prefix: str
+    record: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +127,7 @@ class Reconciled:
     route: str
     verdict: str
     note: str
-    key_prefix: str
+    record: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +136,22 @@ class StoreFault:
 
     operation: str
     detail: str
+    trace: bytes = b""
+
+
+class StoreAsked(NamedTuple):
+    """The authority was asked by a call: to ``claim`` or to ``settle``. ``store``: ``postgres``, ``sqlite``, …"""
+
+    store: str
+    operation: str
+    seconds: float
+
+
+class Committed(NamedTuple):
+    """So many claims and settlements went to the authority together, in one commit."""
+
+    store: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +159,7 @@ class GrantTakenBack:
     """A claim was granted after its caller had been told that nothing was sent; it was given back, unused."""
 
     route: str
-    key_prefix: str
+    record: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +248,26 @@ class WorkerEnded:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One sweep's work."""
+    """One sweep's work; ``seconds``: how long it took."""
 
     lapsed: int
     unknown_expired: int
     answers_expired: int
     forgotten: int
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """How many records it turned or removed."""
+        return self.lapsed + self.unknown_expired + self.answers_expired + self.forgotten
 
 
-@dataclass(frozen=True, slots=True)
-class FrontAsked:
-    """The store in front was asked for a copy. ``result``: ``answered``, ``nothing``, ``fault``, or ``skipped``."""
+class FrontAsked(NamedTuple):
+    """The store in front was asked for a copy. ``result``: ``answered``, ``nothing``, ``fault``, or ``skipped``:
+    nobody was asked, because it does not answer."""
 
     result: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +312,27 @@ class OperatorVerb:
     verb: str
     outcome: str
     by: str
-    key_prefix: str
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLost:
+    """What is measured does not reach its collector: ``traces`` or ``metrics``. Told once, until it does again."""
+
+    signal: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportBack:
+    """What is measured reaches its collector again."""
+
+    signal: str
 
 
 Observation = (
     Answered
+    | Sent
     | OutcomeLost
     | LateAnswer
     | Waiting
@@ -272,6 +344,8 @@ Observation = (
     | Inquired
     | Reconciled
     | StoreFault
+    | StoreAsked
+    | Committed
     | GrantTakenBack
     | Shed
     | CallerAdmitted
@@ -292,4 +366,6 @@ Observation = (
     | RecentKept
     | RecentDropped
     | OperatorVerb
+    | ExportLost
+    | ExportBack
 )

@@ -37,6 +37,7 @@ from gateway.protocol.headers import is_event_stream
 from gateway.protocol.model import Claim, Moved
 from gateway.protocol.problems import outcome_unknown, store_unavailable
 from gateway.protocol.terms import OnStoreDown
+from gateway.runner.recording import ExchangeSpans, result_of
 from gateway.runner.taking_back import TakingBack
 
 # How long a caller waits for a settlement to be written (contract, section 4), and the pauses between attempts.
@@ -65,18 +66,22 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One guarded call: whose right it needs, where it goes, and what is sent, made once there is something to send."""
+    """One guarded call: whose right it needs, where it goes, and what is sent, made once there is something to send.
+    ``trace``: its ``traceparent``, for log lines; ``spans``: where it is recorded."""
 
     call: Call
     claim: Claim
     route: Route
     request: Callable[[], Outgoing]
+    trace: bytes = b""
+    spans: ExchangeSpans | None = None
 
 
 class Exchange:
     """One guarded call under way. ``reply`` is set once; ``answer`` holds the body where the reply is a stream."""
 
     __slots__ = (
+        "_arrived",
         "_begun",
         "_deadline",
         "_dispatched",
@@ -84,9 +89,13 @@ class Exchange:
         "_listening",
         "_ports",
         "_runner",
+        "_sent_at",
         "_state",
         "_taken",
+        "_told",
         "_unsent",
+        "_upstream",
+        "_waited",
         "_waits_until",
         "_watch",
         "answer",
@@ -98,13 +107,18 @@ class Exchange:
         self._ports = ports
         self._errand = errand
         self._state: State = Claiming(errand.call, closing)
-        self._begun = ports.clock.monotonic()
+        self._begun = self._arrived = ports.clock.monotonic()
         self._waits_until = self._begun + errand.route.policy.wait_timeout.total_seconds()
         self._watch: Watch | None = None
         self._deadline: asyncio.Timeout | None = None
         self._dispatched = False
         self._listening: asyncio.Task[None] | None = None
         self._taken = False
+        # For measuring: since when the upstream is asked, how long it was, and how long another call was waited for;
+        # and whether what is the matter with this call was told.
+        self._sent_at: float | None = None
+        self._upstream = self._waited = 0.0
+        self._told = False
         self._unsent = NOT_CONNECTED
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.answer: Answer | None = None
@@ -182,12 +196,29 @@ class Exchange:
         return work
 
     def _hand_over(self, reply: Reply) -> None:
-        outcome = reply.outcome or ""
-        self._ports.observer.observe(seen.Answered(self._errand.route.name, outcome, reply.response.status))
+        self._tell_answered(reply)
         self._watch_no_more()
         if not self.reply.done():
             self._taken = isinstance(reply.response, Streamed)
             self.reply.set_result(reply)
+
+    def _tell_answered(self, reply: Reply) -> None:
+        now, errand = self._ports.clock.monotonic(), self._errand
+        seconds = now - self._arrived
+        upstream = self._upstream if self._sent_at is None else now - self._sent_at
+        self._ports.observer.observe(
+            seen.Answered(
+                errand.route.name,
+                reply.outcome or "",
+                reply.response.status,
+                seconds,
+                upstream,
+                seconds - upstream - self._waited,
+                errand.claim.id,
+                errand.trace,
+                self._told,
+            )
+        )
 
     def _watch_no_more(self) -> None:
         if self._watch is not None:
@@ -207,7 +238,7 @@ class Exchange:
     async def _do(self, work: Command) -> Event:
         match work:
             case Ask():
-                return await self._claim()
+                return await (self._claim() if self._errand.spans is None else self._claim_recorded(self._errand.spans))
             case Wait():
                 return await self._wait()
             case Send(grant=grant):
@@ -218,27 +249,39 @@ class Exchange:
                 self._ports.observer.observe(seen.PolicyChoice(self._errand.route.name, "pass"))
                 return await self._send()
             case Settle():
-                return await self._settle(work)
+                spans = self._errand.spans
+                return await (self._settle(work) if spans is None else self._settle_recorded(work, spans))
             case Reply():
                 raise AssertionError("replies are handed over, not awaited")
             case _:
                 assert_never(work)
 
+    async def _claim_recorded(self, spans: ExchangeSpans) -> Event:
+        begun = self._ports.clock.monotonic()
+        event = await self._claim()
+        spans.claimed(event, begun, self._ports.clock.monotonic())
+        return event
+
     async def _claim(self) -> Event:
         try:
             return ClaimJudged(await self._ports.store.claim(self._errand.claim))
         except StoreUnavailable as fault:
-            self._ports.observer.observe(seen.StoreFault("claim", str(fault)))
+            self._store_fault("claim", fault)
             # A call that is sent unguarded instead may be executed: its grant must not look unused.
             if fault.unsure and self._errand.call.terms.on_store_down is OnStoreDown.REFUSE:
                 self._runner.taking_back.begin(self._errand.claim, self._errand.route.name)
             return StoreDown()
         except RecordUnreadable as fault:
-            self._ports.observer.observe(seen.StoreFault("open", str(fault)))
+            self._store_fault("open", fault)
             return RecordDamaged()
+
+    def _store_fault(self, operation: str, fault: Exception) -> None:
+        self._told = True
+        self._ports.observer.observe(seen.StoreFault(operation, str(fault), self._errand.trace))
 
     async def _wait(self) -> Event:
         """Until the store has word of the record; what was settled before it was watched, only a claim can tell."""
+        since = self._ports.clock.monotonic()
         if self._watch is None:
             self._ports.observer.observe(seen.Waiting(self._errand.route.name))
             self._watch = await self._ports.store.watch(self._errand.claim.id)
@@ -246,12 +289,25 @@ class Exchange:
             await self._watch.changed(max(0.0, self._waits_until - self._ports.clock.monotonic()))
         # What a grant bounds begins with the claim that gets it, not with the waiting before.
         self._begun = self._ports.clock.monotonic()
+        self._waited += self._begun - since
+        if self._errand.spans is not None:
+            self._errand.spans.waited(since, self._begun)
         return MayHaveChanged() if self._begun < self._waits_until else WaitOver()
 
     async def _send(self) -> Event:
+        """One call, measured."""
+        begun = self._sent_at = self._ports.clock.monotonic()
+        event = await self._sending(begun - self._begun)
+        ended = self._ports.clock.monotonic()
+        self._sent_at, self._upstream = None, ended - begun
+        self._ports.observer.observe(seen.Sent(self._errand.route.name, result_of(event), self._upstream))
+        if self._errand.spans is not None:
+            self._errand.spans.sent(event, begun, ended)
+        return event
+
+    async def _sending(self, elapsed: float) -> Event:
         """One call, bounded from the claim on, so that the lease outlasts it."""
         times = self._errand.route.target.timeouts
-        elapsed = self._ports.clock.monotonic() - self._begun
         total = times.total.total_seconds()
         margin = min(total, times.connect.total_seconds() + DISPATCH_MARGIN)
         if elapsed >= margin:
@@ -275,7 +331,8 @@ class Exchange:
             self._deadline = self._listening = None
 
     def _nothing_sent(self, reason: str, detail: str) -> NothingSent:
-        self._ports.observer.observe(seen.NotSent(self._errand.route.name, reason, detail))
+        self._told, errand = True, self._errand
+        self._ports.observer.observe(seen.NotSent(errand.route.name, reason, detail, self._record, errand.trace))
         return NothingSent(reason)
 
     def _on_dispatch(self) -> None:
@@ -293,7 +350,13 @@ class Exchange:
             self.answer = answer
         return Answered(answer.status, answer.headers, body, answer.length_unverified)
 
-    async def _settle(self, work: Settle) -> Event:
+    async def _settle_recorded(self, work: Settle, spans: ExchangeSpans) -> Event:
+        begun = self._ports.clock.monotonic()
+        event = await self._settle(work)
+        spans.settled(work.settlement, event, begun, self._ports.clock.monotonic())
+        return event
+
+    async def _settle(self, work: Settle) -> SettlementWritten:
         """Written until the store has taken it; a lost settlement would make an unknown of a known outcome."""
         loop = asyncio.get_running_loop()
         overdue = loop.call_later(SETTLEMENT_PATIENCE, self.tell, SettlementOverdue())
@@ -303,9 +366,9 @@ class Exchange:
                 try:
                     return SettlementWritten(await self._ports.store.settle(work.grant, work.settlement))
                 except StoreUnavailable as fault:
-                    self._ports.observer.observe(seen.StoreFault("settle", str(fault)))
+                    self._ports.observer.observe(seen.StoreFault("settle", str(fault), self._errand.trace))
                 except RecordUnreadable as fault:
-                    self._ports.observer.observe(seen.StoreFault("open", str(fault)))
+                    self._ports.observer.observe(seen.StoreFault("open", str(fault), self._errand.trace))
                     return SettlementWritten(Moved())
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -313,22 +376,24 @@ class Exchange:
             overdue.cancel()
 
     @property
-    def _key_prefix(self) -> str:
+    def _record(self) -> str:
         return self._errand.claim.id.digest[:6].hex()
 
     def _observe(self, before: State, event: Event) -> None:
-        observe, route = self._ports.observer.observe, self._errand.route.name
+        observe, route, trace = self._ports.observer.observe, self._errand.route.name, self._errand.trace
         match event:
             case CallLost(reason=reason) if not isinstance(before, Listening):
-                observe(seen.OutcomeLost(route, reason, self._key_prefix))
+                self._told = True
+                observe(seen.OutcomeLost(route, reason, self._record, trace))
             case ResponseOverdue() if self._state is not before:
-                observe(seen.OutcomeLost(route, RESPONSE_TIMEOUT, self._key_prefix))
+                self._told = True
+                observe(seen.OutcomeLost(route, RESPONSE_TIMEOUT, self._record, trace))
             case Answered() if isinstance(before, Listening):
-                observe(seen.LateAnswer(route, self._key_prefix))
+                observe(seen.LateAnswer(route, self._record, trace))
             case SettlementWritten(answer=Moved()):
-                observe(seen.SettlementMoved(route, self._key_prefix))
+                observe(seen.SettlementMoved(route, self._record, trace))
             case SettlementOverdue() if self._state is not before:
-                observe(seen.SettlementSlow(route, self._key_prefix))
+                observe(seen.SettlementSlow(route, self._record, trace))
             case _:
                 pass
 

@@ -1,6 +1,7 @@
 """Unguarded calls: streamed both ways, answered by the same law as a guarded call that is passed on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -11,12 +12,20 @@ from gateway.protocol import observations as seen
 from gateway.protocol.commands import Reply
 from gateway.protocol.events import Answered, CallLost, Event, NothingSent
 from gateway.protocol.exchange import Call, Passing, step
+from gateway.runner.recording import ExchangeSpans, result_of
 
 
 async def forward(
-    upstream: Upstream, observer: Observer, route: Route, call: Call, request: Outgoing
+    upstream: Upstream,
+    observer: Observer,
+    route: Route,
+    call: Call,
+    request: Outgoing,
+    trace: bytes = b"",
+    spans: ExchangeSpans | None = None,
 ) -> tuple[Reply, Answer | None]:
     """The reply, and the answer whose body is still to be streamed where the upstream gave one."""
+    begun, told = time.monotonic(), False
     answer: Answer | None = None
     event: Event
     patience = route.target.timeouts.response.total_seconds()
@@ -27,7 +36,8 @@ async def forward(
             answer = await upstream.send(route.target, request)
         event = Answered(answer.status, answer.headers, None)
     except NotSent as fault:
-        observer.observe(seen.NotSent(route.name, fault.reason, str(fault)))
+        told = True
+        observer.observe(seen.NotSent(route.name, fault.reason, str(fault), trace=trace))
         event = NothingSent(fault.reason)
     except OutcomeUnknown as fault:
         event = CallLost(fault.reason, fault.timed_out)
@@ -36,7 +46,14 @@ async def forward(
     _, (reply,) = step(Passing(call), event)
     if not isinstance(reply, Reply):
         raise TypeError("an unguarded call ends with its reply")
-    observer.observe(seen.Answered(route.name, str(reply.outcome), reply.response.status))
+    ended = time.monotonic()
+    observer.observe(seen.Sent(route.name, result_of(event), ended - begun))
+    if spans is not None:
+        spans.sent(event, begun, ended)
+    # The request comes as it goes, so that nobody can tell what of the time was the gateway's.
+    whole = ended - begun
+    outcome, status = str(reply.outcome), reply.response.status
+    observer.observe(seen.Answered(route.name, outcome, status, whole, whole, trace=trace, told=told))
     return reply, answer
 
 

@@ -8,18 +8,20 @@ when its work is over. Refuses to send a call, and to log a value, a URL or an a
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
 from gateway.policies.asking import unpacked
 from gateway.policies.judging import Absent, Executed, Settling, Unclear, Verdict, judge, next_step
 from gateway.policies.reconciling import DECIDING, Question, Reconcile
 from gateway.policies.routing import Route
-from gateway.ports import Inquirer, Observer
+from gateway.ports import Inquirer, Observer, Trace, Tracer
 from gateway.protocol import observations as seen
 from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import RECONCILER
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Busy, Complete, Moved
+from gateway.protocol.spans import InquirySpan
 from gateway.registry import Records
 
 # So many questions at a time on one route: it is an API in trouble that is asked.
@@ -45,8 +47,10 @@ class Reconciling:
         observer: Observer,
         routes: Sequence[Route],
         chance: Callable[[], float],
+        tracer: Tracer | None = None,
     ) -> None:
         """``chance`` draws from 0 to 1."""
+        self._tracer = tracer
         self._records = records
         self._inquirer = inquirer
         self._observer = observer
@@ -123,7 +127,10 @@ class Reconciling:
     async def _inquire(self, inquiry: Inquiry, route: Route) -> None:
         """Asks once, and does what follows from the answer."""
         reconcile, filled = _chosen(route), unpacked(inquiry.values)
-        verdict = await self._verdict(route, reconcile, filled)
+        trace = None if self._tracer is None else self._tracer.begin(None, InquirySpan)
+        verdict = await self._verdict(route, reconcile, filled, trace)
+        if trace is not None:
+            trace.end(InquirySpan(route.name, _result(verdict), inquiry.id))
         self._observer.observe(seen.Inquired(route.name, _result(verdict), _prefix(inquiry)))
         step = next_step(route.policy, reconcile, inquiry, verdict, self._chance())
         work = _decision(inquiry, route, step) if isinstance(step, Settling) else step
@@ -136,12 +143,17 @@ class Reconciling:
         if isinstance(heard, Decided) and isinstance(work, Decision):
             self._tell(route, work)
 
-    async def _verdict(self, route: Route, reconcile: Reconcile, filled: Mapping[str, str]) -> Verdict:
+    async def _verdict(
+        self, route: Route, reconcile: Reconcile, filled: Mapping[str, str], trace: Trace | None
+    ) -> Verdict:
         target = route.target
         question = reconcile.question(target.origin + target.base_path, filled, target.set_headers)
         if not isinstance(question, Question):
             # The route's templates name a place today that they did not name when the call was made.
             return Unclear("not-askable")
+        if trace is not None:
+            told = (b"traceparent", trace.context.traceparent)
+            question = replace(question, headers=(*question.headers, told))
         limit = min(LARGEST_ANSWER, route.policy.max_response_body)
         return judge(reconcile, await self._inquirer.ask(target, question, limit), filled)
 

@@ -27,13 +27,13 @@ async def sweep_once(store: Store) -> SweepCounts:
 async def keep_sweeping(store: Store, observer: Observer) -> None:
     """Sweeps until cancelled; a store that does not answer is tried again at the next turn."""
     while True:
+        begun = asyncio.get_running_loop().time()
         try:
             counts = await sweep_once(store)
         except StoreUnavailable as fault:
             observer.observe(seen.StoreFault("sweep", str(fault)))
         else:
-            if counts.total:
-                observer.observe(
-                    seen.Swept(counts.lapsed, counts.unknown_expired, counts.answers_expired, counts.forgotten)
-                )
+            seconds = asyncio.get_running_loop().time() - begun
+            did = (counts.lapsed, counts.unknown_expired, counts.answers_expired, counts.forgotten)
+            observer.observe(seen.Swept(*did, seconds))
         await asyncio.sleep(EVERY)

@@ -24,6 +24,9 @@ Outcome: TypeAlias = Answer | Exception
 # The second argument is called when the store is first asked; before that nothing was done.
 Commit: TypeAlias = Callable[[Sequence[Operation], Callable[[], None]], Awaitable[Sequence[Outcome[Answer]]]]
 
+# Told of each batch that was committed: how many operations.
+Meter: TypeAlias = Callable[[int], None]
+
 _PAUSE = 0.025
 
 
@@ -62,11 +65,13 @@ class GroupCommit(Generic[Operation, Answer]):
         deadline: timedelta,
         heard_by: timedelta | None = None,
         limit: int = 256,
+        meter: Meter | None = None,
     ) -> None:
         self._commit = commit
         self._patience = deadline.total_seconds()
         self._heard_by = heard_by
         self._limit = limit
+        self._meter = meter
         self._waiting: deque[_Waiter[Operation, Answer]] = deque()
         self._resting: dict[_Waiter[Operation, Answer], asyncio.TimerHandle] = {}
         self._draining: asyncio.Task[None] | None = None
@@ -139,6 +144,8 @@ class GroupCommit(Generic[Operation, Answer]):
             return fault
         for waiter, outcome in zip(batch, outcomes, strict=True):
             waiter.tell(outcome)
+        if self._meter is not None:
+            self._meter(len(batch))
         return None
 
     async def _one_by_one(self, batch: Sequence[_Waiter[Operation, Answer]], fault: Exception) -> None:

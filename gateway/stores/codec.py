@@ -6,9 +6,10 @@ tables, and never guesses: what does not open is ``RecordUnreadable``.
 
 The head of an answer, version 1, integers big-endian::
 
-    version 1 | flags 1 | status 2 | fields 4 | per field: length 4, name, length 4, value | tag 32
+    version 1 | flags 1 | status 2 | fields 4 | per field: length 4, name, length 4, value | trace 24 or none | tag 32
 
-The body lies beside it. Flags: 1 kept, 2 made by the gateway, 4 length unverified, 8 body compressed (zstd).
+The body lies beside it. Flags: 1 kept, 2 made by the gateway, 4 length unverified, 8 body compressed (zstd), 16 with
+the trace of the call that got it.
 """
 
 import hashlib
@@ -29,10 +30,11 @@ from gateway.stores.sealing import SEALED_VERSION, Sealer
 ANSWER_VERSION = 1
 RECIPE_VERSION = 1
 
-_KEPT, _GATEWAY, _LENGTH_UNVERIFIED, _COMPRESSED = 1, 2, 4, 8
+_KEPT, _GATEWAY, _LENGTH_UNVERIFIED, _COMPRESSED, _TRACED = 1, 2, 4, 8, 16
 _FIXED = Struct(">BBHI")
 _LENGTH = Struct(">I")
 _TAG_SIZE = 32
+_TRACE_SIZE = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class Codec:
         if flags & _COMPRESSED:
             body = decompress(body)
         origin = Origin.GATEWAY if flags & _GATEWAY else Origin.UPSTREAM
-        return StoredResponse(status, _fields(plain, count), body, origin, bool(flags & _LENGTH_UNVERIFIED))
+        fields, end = _fields(plain, count)
+        trace = plain[end : end + _TRACE_SIZE] if flags & _TRACED else b""
+        return StoredResponse(status, fields, body, origin, bool(flags & _LENGTH_UNVERIFIED), trace)
 
     def demand_sealer(self) -> Sealer:
         """What seals values; ``StoreUnfit`` where there is none."""
@@ -129,20 +133,23 @@ def _head(answer: StoredResponse | NotKept, flags: int) -> bytes:
         return _FIXED.pack(ANSWER_VERSION, flags, answer.status, 0)
     flags |= _GATEWAY if answer.origin is Origin.GATEWAY else 0
     flags |= _LENGTH_UNVERIFIED if answer.length_unverified else 0
+    flags |= _TRACED if answer.trace else 0
     pieces = [_FIXED.pack(ANSWER_VERSION, flags, answer.status, len(answer.headers))]
     for name, value in answer.headers:
         pieces += (_LENGTH.pack(len(name)), name, _LENGTH.pack(len(value)), value)
+    pieces.append(answer.trace)
     return b"".join(pieces)
 
 
-def _fields(head: bytes, count: int) -> Headers:
+def _fields(head: bytes, count: int) -> tuple[Headers, int]:
+    """The fields, and where they end."""
     fields: list[Header] = []
     at = _FIXED.size
     for _ in range(count):
         name, at = _piece(head, at)
         value, at = _piece(head, at)
         fields.append((name, value))
-    return tuple(fields)
+    return tuple(fields), at
 
 
 def _piece(head: bytes, at: int) -> tuple[bytes, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.ports import Clock, Front, Hint, Keeper, Observer, SweepCounts, Watch
+from gateway.ports import Calls, Clock, Front, Hint, Keeper, Observer, SweepCounts, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge, stranger_to
 from gateway.protocol.dossier import GATEWAY
@@ -92,8 +92,12 @@ class _Watch:
 class TieredStore(TieredRegistry):
     """``registry.Records``: an authority with a front."""
 
-    def __init__(self, authority: Authority, front: Front, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self, authority: Authority, front: Front, observer: Observer, clock: Clock, *, asked: Calls | None = None
+    ) -> None:
+        """``asked``: the authority as claims and settlements ask it, where they are timed."""
         self._authority = authority
+        self._asked = authority if asked is None else asked
         self._front = front
         self._observer = observer
         self._clock = clock
@@ -125,7 +129,7 @@ class TieredStore(TieredRegistry):
 
     async def _decided(self, claim: Claim) -> Verdict:
         try:
-            verdict = await self._authority.claim(claim)
+            verdict = await self._asked.claim(claim)
         except StoreUnavailable as fault:
             if fault.unsure:
                 self._doubts.remember(claim.owner)
@@ -135,7 +139,7 @@ class TieredStore(TieredRegistry):
 
     async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
         """Committed by the authority first; the copy follows, and nobody waits for it."""
-        answer = await self._authority.settle(grant, settlement)
+        answer = await self._asked.settle(grant, settlement)
         identity = self._grants.known.pop((grant.id, grant.fence), None)
         if isinstance(settlement, Complete) and isinstance(answer, Settled) and identity and answer.replay_until:
             # The end of its life is the only instant of a copy that anybody reads.
@@ -221,10 +225,11 @@ class TieredStore(TieredRegistry):
 
     async def _repeated(self, claim: Claim) -> Refusal | None:
         """What the front knows for certain; everything else, a stranger's call included, is for the authority."""
+        begun = self._clock.monotonic()
         result, known = await self._way.asked(lambda: self._front.recall(claim.id), BUDGET)
         if known is not None and self._erasing.is_due:
             result, known = "nothing", None
-        self._observer.observe(seen.FrontAsked(result))
+        self._observer.observe(seen.FrontAsked(result, self._clock.monotonic() - begun))
         match known:
             case Completed():
                 # It is there only while it is replayed (F3), so that any moment before its end judges it alike.

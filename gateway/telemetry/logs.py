@@ -1,18 +1,25 @@
 """Log lines: one event, a few allow-listed fields, nothing that a caller sent.
 
-Keys appear as the beginning of their record's id, never as text; queries, bodies and credentials never. JSON escapes
-control characters; the console form is for people at a terminal.
+Records appear by the beginning of their id, keys never; queries, bodies and credentials never. Of one call there is one
+line at most: what was the matter with it, or that it was answered. What happens often has so many lines a second.
 """
 
 import logging
-import sys
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
-from structlog.typing import Processor
 
 from gateway.protocol import observations as seen
 from gateway.protocol.observations import Observation
+from gateway.protocol.outcomes import Outcome
+from gateway.telemetry.budget import Budget
+from gateway.telemetry.lines import configure
+
+__all__ = ["EVENTS", "Calls", "Logs", "configure"]
 
 # What is worth a line: the event's name, and its level. Whatever happens on every call is counted, not logged.
 EVENTS: Mapping[type[Observation], tuple[str, int]] = {
@@ -37,66 +44,53 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     # A warning, though most are none: whoever logs less than usual still has the audit.
     seen.OperatorVerb: ("operator-verb", logging.WARNING),
     seen.Swept: ("swept", logging.DEBUG),
+    seen.ExportLost: ("export-lost", logging.WARNING),
+    seen.ExportBack: ("export-back", logging.INFO),
 }
 
+# Said of calls, and so as often as callers like: these have so many lines a second each.
+BOUNDED = frozenset({seen.OutcomeLost, seen.SettlementSlow, seen.NotSent, seen.PolicyChoice, seen.StoreFault})
 
-# What is counted and not logged: it happens on every call.
-_COUNTED: frozenset[type[Observation]] = frozenset(
-    (
-        *(seen.Answered, seen.Waiting, seen.NotAskable, seen.FrontAsked, seen.Shed, seen.TooSlow),
-        *(seen.CallerAdmitted, seen.CallerRefused, seen.CountedAlone),
-        *(seen.RecentAnswered, seen.RecentKept, seen.RecentDropped),
-    )
-)
+# What an ordinary call comes to.
+ORDINARY = frozenset({Outcome.EXECUTED, Outcome.REPLAYED, Outcome.UNGUARDED, "well-known", ""})
 
-
-def configure(form: str | None, level: str) -> None:
-    """Sets up logging for the process. ``form``: ``json``, ``console``, or by whether standard error is a terminal."""
-    console = form == "console" or (form is None and sys.stderr.isatty())
-    threshold = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(_console() if console else _json()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    # The servers below say only what is wrong with themselves; what is wrong with a request is its answer.
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+# What its caller cannot mend.
+_GRAVE = frozenset({Outcome.UNKNOWN, Outcome.UNAVAILABLE})
 
 
-# Both show a fault's frames and never their variables, which hold requests.
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How calls are logged. ``sample``: the share of ordinary ones that has a line. ``most``: lines a second for all
+    others, and for each other event that a call can cause; 0: calls have none."""
 
-
-def _json() -> list[Processor]:
-    transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [structlog.processors.ExceptionRenderer(transform), structlog.processors.JSONRenderer()]
-
-
-def _console() -> list[Processor]:
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    sample: float = 0.0
+    most: int = 20
 
 
 class Logs:
     """A sink that writes lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: Calls = Calls(), chance: Callable[[], float] = random.random) -> None:
+        """``chance`` draws from 0 to 1; it is no caller's, who could choose to be logged always, or never."""
         self._log = structlog.get_logger()
+        self._calls = calls
+        self._chance = chance
+        self._budgets: dict[type[Observation], Budget] = {}
 
     def observe(self, observation: Observation) -> None:
         """A line for what is worth one."""
-        if type(observation) in _COUNTED:
-            return
-        name, level = EVENTS[type(observation)]
-        if isinstance(observation, seen.InternalFault):
-            self._log.log(level, name, route=observation.route, exc_info=observation.fault)
-            return
-        slots = type(observation).__slots__
-        self._log.log(level, name, **{slot: getattr(observation, slot) for slot in slots})
+        for write in self.ways(type(observation)):
+            write(observation)
+
+    def ways(self, kind: type[Observation]) -> Sequence[Callable[[Observation], None]]:
+        """What writes an observation of this kind: nothing where there is never a line."""
+        if kind is seen.Answered:
+            return (self._answered,) if self._calls.most or self._calls.sample else ()
+        if kind is seen.InternalFault:
+            return (self._failed,)
+        if kind is seen.Swept:
+            return (self._swept,)
+        return (self._written,) if kind in EVENTS else ()
 
     def say(self, event: str, **fields: object) -> None:
         """A line of the gateway's own life: started, draining, stopped."""
@@ -105,3 +99,68 @@ class Logs:
     def caution(self, **fields: object) -> None:
         """A line that somebody should read, though nothing is broken."""
         self._log.warning("caution", **fields)
+
+    def _written(self, observation: Observation) -> None:
+        kind = type(observation)
+        if kind in BOUNDED and not self._room(kind, self._calls.most or Calls().most):
+            return
+        name, level = EVENTS[kind]
+        self._log.log(level, name, **_fields(observation))
+
+    def _failed(self, observation: Observation) -> None:
+        if isinstance(observation, seen.InternalFault) and self._room(seen.InternalFault, Calls().most):
+            name, level = EVENTS[seen.InternalFault]
+            self._log.log(level, name, route=observation.route, exc_info=observation.fault)
+
+    def _swept(self, observation: Observation) -> None:
+        if isinstance(observation, seen.Swept) and observation.total:
+            self._written(observation)
+
+    def _answered(self, observation: Observation) -> None:
+        if not isinstance(observation, seen.Answered) or observation.told:
+            return
+        if observation.outcome in ORDINARY:
+            if self._chance() >= self._calls.sample:
+                return
+        elif not self._calls.most or not self._room(seen.Answered, self._calls.most):
+            return
+        grave = observation.outcome in _GRAVE or observation.status == 500
+        self._log.log(logging.WARNING if grave else logging.INFO, "call", **_of_call(observation))
+
+    def _room(self, kind: type[Observation], most: int) -> bool:
+        budget = self._budgets.get(kind)
+        if budget is None:
+            budget = self._budgets[kind] = Budget(most)
+        if not budget.takes(time.monotonic()):
+            return False
+        if number := budget.left_out():
+            name = "call" if kind is seen.Answered else EVENTS[kind][0]
+            self._log.warning("lines-left-out", count=number, reason=name)
+        return True
+
+
+def _fields(observation: Observation) -> dict[str, Any]:
+    fields = {name: getattr(observation, name) for name in observation.__match_args__}
+    trace = fields.pop("trace", b"")
+    return {name: value for name, value in fields.items() if value != ""} | _trace(trace)
+
+
+def _of_call(call: seen.Answered) -> dict[str, Any]:
+    fields: dict[str, Any] = {"route": call.route, "outcome": str(call.outcome), "status": call.status}
+    if call.seconds is not None:
+        fields["ms"] = _ms(call.seconds)
+        fields["upstream_ms"] = _ms(call.upstream)
+    if call.added is not None:
+        fields["added_ms"] = _ms(call.added)
+    if call.id is not None:
+        fields["record"] = call.id.digest[:6].hex()
+    return fields | _trace(call.trace)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _trace(trace: bytes) -> dict[str, str]:
+    """A ``traceparent`` as logs name its parts."""
+    return {"trace_id": trace[3:35].decode(), "span_id": trace[36:52].decode()} if trace else {}

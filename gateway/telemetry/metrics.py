@@ -1,35 +1,48 @@
-"""Counts of what happened, as Prometheus text.
+"""Counts of what happened, and the table of everything that is counted.
 
 Counting is one addition to a dictionary, because it happens on every call; names and help texts are only looked at when
-somebody scrapes. The table below is the whole vocabulary.
+somebody scrapes or exports. The tables below are the whole vocabulary; ``docs/metrics.md`` is made from them.
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import TypeAlias
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from gateway.protocol import observations as seen
+from gateway.protocol.dossier import Open
 from gateway.protocol.observations import Observation
 from gateway.protocol.outcomes import Outcome
+from gateway.telemetry.shapes import (
+    PREFIX,
+    SIZES,
+    AnyMetric,
+    Counts,
+    Family,
+    Gauge,
+    Histogram,
+    Metric,
+    Series,
+    counted,
+    distributing,
+    labels_of,
+    summed,
+    told,
+)
 
-PREFIX = "idempotency_gateway_"
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One counter: its name, its help text, the fields of the observation that become labels. ``amount``: the field
-    that it grows by; by one where there is none."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...]
-    amount: str = ""
+__all__ = [
+    "ALL",
+    "GAUGES",
+    "HISTOGRAMS",
+    "METRICS",
+    "PREFIX",
+    "Counts",
+    "Fanout",
+    "Metrics",
+    "families",
+    "outcomes",
+    "summed",
+]
 
 
 METRICS: Mapping[type[Observation], Metric] = {
@@ -73,104 +86,183 @@ METRICS: Mapping[type[Observation], Metric] = {
     ),
     seen.OperatorVerb: Metric("operator_verbs", "What operators asked for, and what came of it.", ("verb", "outcome")),
     seen.Swept: Metric("swept", "Records that retention turned or removed.", ("what",)),
+    seen.ExportLost: Metric("exports_lost", "Times that telemetry stopped reaching its collector.", ("signal",)),
+    seen.ExportBack: Metric("exports_back", "Times that it reached it again.", ("signal",)),
 }
 
+HISTOGRAMS: Mapping[type[Observation], Histogram] = {
+    seen.Answered: Histogram(
+        "added_seconds",
+        "What the gateway added to a call: from the whole request to its answer, less upstream and waits for others.",
+        ("route", "outcome"),
+        "added",
+    ),
+    seen.Sent: Histogram(
+        "upstream_seconds",
+        "How long upstreams were asked: to the whole answer, or to the head of one that is passed on.",
+        ("route", "result"),
+        "seconds",
+    ),
+    seen.StoreAsked: Histogram(
+        "store_seconds",
+        "How long the authority took for a call's claim or settlement.",
+        ("store", "operation"),
+        "seconds",
+    ),
+    seen.FrontAsked: Histogram(
+        "front_seconds", "How long the store in front took for a copy, by result.", ("result",), "seconds"
+    ),
+    seen.Committed: Histogram(
+        "batch_size", "Claims and settlements that went to the authority together.", ("store",), "size", SIZES
+    ),
+    seen.Swept: Histogram("sweep_seconds", "How long sweeps took.", (), "seconds"),
+}
 
-# What a process has counted, as it tells another one: by metric, the values of its labels and the count.
-Counts: TypeAlias = Mapping[str, list[tuple[list[str], int]]]
+IN_FLIGHT = Gauge("calls_in_flight", "Calls that have a place in a process just now, guarded or not.", ("route",))
+BREAKER = Gauge("breaker_open", "Processes that have given up the store in front for now.", ("store",))
+LAST_SWEEP = Gauge("last_sweep_timestamp_seconds", "When a sweep last came to its end, in seconds since 1970.")
+RECORDS = Gauge("records", "Records in the store, by state.", ("state",))
+OPEN = Gauge("open_calls", "Calls in flight, and calls whose outcome is unknown, in the store.", ("route", "state"))
+OLDEST = Gauge("oldest_open_seconds", "For how long the oldest of them has been so.", ("route", "state"))
+GAUGES = (IN_FLIGHT, BREAKER, LAST_SWEEP, RECORDS, OPEN, OLDEST)
 
+ALL: Sequence[AnyMetric] = (*METRICS.values(), *HISTOGRAMS.values(), *GAUGES)
 
-def summed(parts: Iterable[Counts]) -> Counts:
-    """The counts of several processes."""
-    total: dict[str, Counter[tuple[str, ...]]] = {}
-    for part in parts:
-        for name, counts in part.items():
-            counter = total.setdefault(name, Counter())
-            for labels, count in counts:
-                counter[tuple(labels)] += count
-    return {name: [(list(labels), count) for labels, count in counter.items()] for name, counter in total.items()}
+_OF_A_PROCESS = frozenset({IN_FLIGHT.name, BREAKER.name})
 
 
 def outcomes(counts: Counts) -> Mapping[str, Mapping[str, int]]:
     """Calls answered, by route and outcome; what no route covered is left out."""
-    told: dict[str, dict[str, int]] = {}
-    for (route, outcome), count in sorted(counts.get(METRICS[seen.Answered].name, [])):
-        if route:
-            told.setdefault(route, {})[outcome] = count
-    return told
+    found: dict[str, dict[str, int]] = {}
+    for (route, outcome), number in sorted(counts.get(METRICS[seen.Answered].name, [])):
+        if route and not isinstance(number, list):
+            found.setdefault(route, {})[outcome] = int(number)
+    return found
 
 
-class Metrics(Collector):
-    """A sink that counts. ``records`` tells how many records are in each state, when asked."""
+def lasting(counts: Counts) -> Counts:
+    """What is left of a process's counts when it has ended."""
+    return {name: samples for name, samples in counts.items() if name not in _OF_A_PROCESS}
+
+
+class Metrics:
+    """A sink that counts."""
 
     def __init__(self, routes: Iterable[str] = ()) -> None:
-        self._counts: dict[type[Observation], Counter[tuple[str, ...]]] = {kind: Counter() for kind in METRICS}
+        self._counts: dict[type[Observation], Counter[Any]] = {kind: Counter() for kind in METRICS}
+        self._series: dict[type[Observation], Series] = {kind: {} for kind in HISTOGRAMS}
         # A counter that is not there before its first event has no increase when that comes.
         for kind, labels in _known_beforehand(tuple(routes)):
             self._counts[kind][labels] = 0
-        self._records: Mapping[str, int] = {}
-        self._others: Counts = {}
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._last_sweep: float | None = None
+        self._front_lost = False
+        self.in_flight: Callable[[], Mapping[str, int]] = dict
+        self._ways = {kind: self._way(kind) for kind in (*METRICS, *HISTOGRAMS)}
 
     def observe(self, observation: Observation) -> None:
         """Counts one observation."""
-        kind = type(observation)
-        if isinstance(observation, seen.Answered):
-            self._counts[kind][(observation.route, observation.outcome)] += 1
-        elif isinstance(observation, seen.Swept):
-            for field in fields(observation):
-                self._counts[kind][(field.name,)] += getattr(observation, field.name)
-        else:
-            metric = METRICS[kind]
-            amount = getattr(observation, metric.amount) if metric.amount else 1
-            self._counts[kind][tuple(str(getattr(observation, name)) for name in metric.labels)] += amount
+        for count in self._ways[type(observation)]:
+            count(observation)
+
+    def ways(self, kind: type[Observation]) -> Sequence[Callable[[Observation], None]]:
+        """What counts an observation of this kind."""
+        return self._ways.get(kind, ())
 
     def snapshot(self) -> Counts:
         """What was counted so far."""
-        return {
-            metric.name: [(list(labels), count) for labels, count in self._counts[kind].items()]
-            for kind, metric in METRICS.items()
-            if self._counts[kind]
-        }
+        told_so_far = {metric.name: counted(self._counts[kind]) for kind, metric in METRICS.items()}
+        for kind, histogram in HISTOGRAMS.items():
+            series = self._series[kind].items()
+            told_so_far[histogram.name] = [(told(labels), list(sample)) for labels, sample in series]
+        told_so_far[IN_FLIGHT.name] = [([route], number) for route, number in self.in_flight().items()]
+        told_so_far[BREAKER.name] = [(["front"], int(self._front_lost))] if self._front_lost else []
+        told_so_far[LAST_SWEEP.name] = [] if self._last_sweep is None else [([], self._last_sweep)]
+        return {name: samples for name, samples in told_so_far.items() if samples}
 
-    def text(self, records: Mapping[str, int], others: Counts) -> bytes:
-        """The exposition: ``records`` by state, and what other processes have counted, included."""
-        self._records, self._others = records, others
-        return generate_latest(self._registry)
+    def _way(self, kind: type[Observation]) -> tuple[Callable[[Observation], None], ...]:
+        ways: list[Callable[[Observation], None]] = []
+        if kind is seen.Swept:
+            ways.append(self._swept)
+        elif kind in METRICS:
+            ways.append(_adding(self._counts[kind], METRICS[kind]))
+        if kind in HISTOGRAMS:
+            ways.append(distributing(HISTOGRAMS[kind], self._series[kind]))
+        if kind in (seen.FrontLost, seen.FrontBack):
+            ways.append(self._turned)
+        return tuple(ways)
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """What the registry asks for at each scrape."""
-        counted = summed([self.snapshot(), self._others])
-        for metric in METRICS.values():
-            family = CounterMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
-            for labels, count in sorted(counted.get(metric.name, [])):
-                family.add_metric(labels, count)
-            yield family
-        records = GaugeMetricFamily(PREFIX + "records", "Records in the store, by state.", labels=("state",))
-        for state, count in self._records.items():
-            records.add_metric((state,), count)
-        yield records
+    def _swept(self, observation: Observation) -> None:
+        self._last_sweep = time.time()
+        if isinstance(observation, seen.Swept):
+            for what in ("lapsed", "unknown_expired", "answers_expired", "forgotten"):
+                self._counts[seen.Swept][what] += getattr(observation, what)
+
+    def _turned(self, observation: Observation) -> None:
+        self._front_lost = isinstance(observation, seen.FrontLost)
 
 
-def _known_beforehand(routes: tuple[str, ...]) -> Iterator[tuple[type[Observation], tuple[str, ...]]]:
+_Ways: TypeAlias = tuple[Callable[[Observation], None], ...]
+
+
+def _adding(counter: Counter[Any], metric: Metric) -> Callable[[Observation], None]:
+    labels, amount = labels_of(metric.labels), metric.amount
+
+    def add(observation: Observation) -> None:
+        counter[labels(observation)] += 1
+
+    def add_amount(observation: Observation) -> None:
+        counter[labels(observation)] += getattr(observation, amount)
+
+    return add_amount if amount else add
+
+
+def families(counts: Counts, records: Mapping[str, int], open_calls: Sequence[Open]) -> Iterator[Family]:
+    """Every metric with its samples: of all processes, and of the store."""
+    of_processes: list[AnyMetric] = [*METRICS.values(), *HISTOGRAMS.values(), IN_FLIGHT, BREAKER, LAST_SWEEP]
+    for metric in of_processes:
+        yield Family(metric, sorted(counts.get(metric.name, ())))
+    yield Family(RECORDS, [([state], number) for state, number in records.items()])
+    of_store: list[tuple[list[str], Open]] = [([each.route, str(each.state)], each) for each in open_calls]
+    yield Family(OPEN, [(labels, each.count) for labels, each in of_store])
+    yield Family(OLDEST, [(labels, each.oldest.total_seconds()) for labels, each in of_store])
+
+
+def _known_beforehand(routes: tuple[str, ...]) -> Iterator[tuple[type[Observation], Any]]:
     """The series whose labels can be told before anything happens."""
     for kind, metric in METRICS.items():
         if not metric.labels:
             yield kind, ()
         elif metric.labels == ("route",):
-            yield from ((kind, (route,)) for route in routes)
+            yield from ((kind, route) for route in routes)
         elif kind is seen.Answered:
             yield from ((kind, (route, outcome)) for route in routes for outcome in Outcome)
 
 
 class Fanout:
-    """Hands every observation to each sink in turn."""
+    """Hands every observation to those who want one of its kind.
 
-    def __init__(self, *sinks: Callable[[Observation], None]) -> None:
-        self._sinks = sinks
+    ``wants`` says for a kind who that is: asked once a kind, for an observation that nobody wants costs a look-up.
+    """
+
+    def __init__(self, *wants: Callable[[type[Observation]], Sequence[Callable[[Observation], None]]]) -> None:
+        self._wants = wants
+        self._sinks = _Sinks(self._wanted)
 
     def observe(self, observation: Observation) -> None:
-        """To all of them."""
-        for sink in self._sinks:
+        """To each of them."""
+        for sink in self._sinks[type(observation)]:
             sink(observation)
+
+    def _wanted(self, kind: type[Observation]) -> _Ways:
+        return tuple(sink for wanted in self._wants for sink in wanted(kind))
+
+
+class _Sinks(dict[type[Observation], _Ways]):
+    """Who wants what, found out where it is first asked."""
+
+    def __init__(self, find: Callable[[type[Observation]], _Ways]) -> None:
+        self._find = find
+
+    def __missing__(self, kind: type[Observation]) -> _Ways:
+        found = self[kind] = self._find(kind)
+        return found

@@ -5,7 +5,7 @@ number of its workers; of several gateways on one store each has one.
 import random
 
 from gateway.policies.routing import RouteTable
-from gateway.ports import Observer
+from gateway.ports import Observer, Tracer
 from gateway.proxying.client import HttpInquirer
 from gateway.registry import Records
 from gateway.runner.reconciling import Reconciling
@@ -17,13 +17,13 @@ LAST_INQUIRIES = 2.0
 class Asking:
     """A reconciler and the client that it asks with."""
 
-    def __init__(self, records: Records, observer: Observer, routes: RouteTable) -> None:
+    def __init__(self, records: Records, observer: Observer, routes: RouteTable, tracer: Tracer | None = None) -> None:
         self._inquirer = HttpInquirer()
         for route in routes.routes:
             if (reconcile := route.policy.reconcile) is not None:
                 self._inquirer.open(route.target, reconcile.asking.base or route.target.origin)
         # Only spreads pauses.
-        self._reconciling = Reconciling(records, self._inquirer, observer, routes.routes, random.random)
+        self._reconciling = Reconciling(records, self._inquirer, observer, routes.routes, random.random, tracer)
 
     def start(self) -> None:
         """Asks from now on."""

@@ -15,7 +15,7 @@ from gateway.config.configuration import Configuration
 from gateway.errors import StoreUnavailable
 from gateway.ports import Observer
 from gateway.protocol.observations import WorkerEnded
-from gateway.telemetry.metrics import Counts, summed
+from gateway.telemetry.metrics import Counts, lasting, summed
 from gateway.wiring.lines import Lines
 
 # Seconds before an ended worker is replaced, doubling while none of its successors came to serve.
@@ -172,7 +172,7 @@ class Crew:
             code = await hand.ended()
             served.cancel()
             self._hands.remove(hand)
-            self._past = summed([self._past, hand.counts])
+            self._past = summed([self._past, lasting(hand.counts)])
             if self._stopping.is_set():
                 return
             served_once = hand.serving.is_set()

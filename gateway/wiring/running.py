@@ -22,10 +22,13 @@ from gateway.errors import StoreUnavailable
 from gateway.protocol.fingerprint import Digester
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.redis.store import RedisStore
-from gateway.telemetry.metrics import CONTENT_TYPE, Counts, outcomes, summed
+from gateway.telemetry.exposition import CONTENT_TYPE, text
+from gateway.telemetry.metrics import Counts, families, outcomes, summed
+from gateway.telemetry.shapes import Family
 from gateway.wiring.asking import Asking
 from gateway.wiring.crew import Crew
 from gateway.wiring.descriptors import affordable
+from gateway.wiring.exporting import LAST_EXPORT, pushing_of
 from gateway.wiring.proving import prove
 from gateway.wiring.serving import (
     Opened,
@@ -88,15 +91,16 @@ class Running:
         working = None if self._crew is None else self._crew.working
         self._readiness = Readiness(probes_of(configuration.store, self._store), working)
         self._admin_listener = Listener(self._operators(store.digester), operating, operators_protocol(configuration))
-        self._asking = Asking(self._store, telemetry.observer, configuration.routes)
+        self._asking = Asking(self._store, telemetry.observer, configuration.routes, telemetry.tracer)
         self._sweeping = asyncio.create_task(keep_sweeping(self._store, telemetry.observer))
+        self._pushing = pushing_of(configuration, self._families, telemetry.observer)
         self._asking.start()
 
     @classmethod
     async def start(cls, configuration: Configuration, *, accept_identity_change: bool = False) -> "Running":
         """Takes the sockets, opens the store, serves: a gateway that cannot listen leaves no new store behind."""
         data, operator = configuration.listen, configuration.admin_listen
-        telemetry = Telemetry(configuration.routes)
+        telemetry = Telemetry(configuration)
         with ExitStack() as taken:
             listening = taken.enter_context(bind(data.host, data.port, "listen"))
             operating = taken.enter_context(bind(operator.host, operator.port, "admin.listen"))
@@ -144,6 +148,9 @@ class Running:
         self._sweeping.cancel()
         await asyncio.wait([self._sweeping])
         await self._admin_listener.stop(1)
+        if self._pushing is not None:
+            await self._pushing.stop(LAST_EXPORT)
+        await self._telemetry.stop()
         await self._store.close()
 
     def _operators(self, digester: Digester) -> Outermost:
@@ -159,11 +166,20 @@ class Running:
         )
 
     async def _outcomes(self) -> Mapping[str, Mapping[str, int]]:
-        return outcomes(summed([self._telemetry.metrics.snapshot(), await self._counts()]))
+        return outcomes(await self._counts())
 
-    async def _exposition(self, records: Mapping[str, int]) -> tuple[bytes, str]:
-        return self._telemetry.metrics.text(records, await self._counts()), CONTENT_TYPE
+    async def _exposition(self) -> tuple[bytes, str]:
+        return text(await self._families()), CONTENT_TYPE
+
+    async def _families(self) -> Sequence[Family]:
+        """Everything that is measured. A store that does not answer is left out: the rest is wanted then above all."""
+        try:
+            records, open_calls = await self._store.count(), await self._store.open_calls()
+        except StoreUnavailable:
+            records, open_calls = {}, ()
+        return list(families(await self._counts(), records, open_calls))
 
     async def _counts(self) -> Counts:
-        """What every other process has counted."""
-        return {} if self._crew is None else await self._crew.counts()
+        """What all processes have counted."""
+        own = self._telemetry.metrics.snapshot()
+        return own if self._crew is None else summed([own, await self._crew.counts()])

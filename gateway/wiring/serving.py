@@ -21,9 +21,10 @@ from gateway.protocol.problems import URN
 from gateway.proxying.hop import Hop
 from gateway.registry import Records
 from gateway.runner.exchanges import Exchanges, Ports
-from gateway.telemetry.logs import Logs
+from gateway.telemetry.logs import Calls, Logs
 from gateway.telemetry.metrics import Fanout, Metrics
 from gateway.wiring.descriptors import affordable
+from gateway.wiring.exporting import LAST_EXPORT, tracer_of
 from gateway.wiring.letting import Letting
 from gateway.wiring.stores import LocalClock, named, open_store, with_recent
 
@@ -31,10 +32,16 @@ from gateway.wiring.stores import LocalClock, named, open_store, with_recent
 class Telemetry:
     """The sinks, and the observer that hands to each of them."""
 
-    def __init__(self, routes: RouteTable) -> None:
-        self.metrics = Metrics(route.name for route in routes.routes)
-        self.logs = Logs()
-        self.observer = Fanout(self.metrics.observe, self.logs.observe)
+    def __init__(self, configuration: Configuration) -> None:
+        self.metrics = Metrics(route.name for route in configuration.routes.routes)
+        self.logs = Logs(Calls(configuration.log_sample, configuration.log_most))
+        self.observer = Fanout(self.metrics.ways, self.logs.ways)
+        self.tracer = tracer_of(configuration, self.observer)
+
+    async def stop(self) -> None:
+        """Exports what is left of the spans."""
+        if self.tracer is not None:
+            await self.tracer.stop(LAST_EXPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,18 @@ class Serving:
         self._letting = letting = Letting(configuration, store.digester, observer, clock)
         entrance, refusals = letting.entrance, letting.refusals
         edge = Edge(
-            configuration.routes, self.exchanges, self._hop, observer, store.digester, face, most, entrance, refusals
+            configuration.routes,
+            self.exchanges,
+            self._hop,
+            observer,
+            store.digester,
+            face,
+            most,
+            entrance,
+            refusals,
+            telemetry.tracer,
         )
+        telemetry.metrics.in_flight = edge.in_flight
         for route in configuration.routes.routes:
             self._hop.open(route.target)
         self._listener = Listener(edge, listening, guarding(base, observer, downstream), tls)

@@ -24,25 +24,28 @@ from gateway.stores.sql.postgres_url import shown
 from gateway.stores.sql.revisions import SchemaState, mendable, report
 from gateway.stores.sql.store import SqlStore
 from gateway.stores.tiered import TieredStore
+from gateway.stores.timing import CommitMeter, Timed
 
 
 class LocalClock:
     """The machine's monotonic clock."""
 
-    def monotonic(self) -> float:
-        """Seconds that only grow, read now: the loop's own clock stands still while the process does."""
-        return time.monotonic()
+    # Seconds that only grow, read now: the loop's own clock stands still while the process does.
+    monotonic = staticmethod(time.monotonic)
 
 
 async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: Sequence[bytes] = ()) -> Records:
     """The chosen store, ready to be asked for its digest key."""
     sealer = Sealer(encryption_keys) if encryption_keys else None
     if not choice.front:
-        return await _authority(choice, sealer)
+        return await _authority(choice, sealer, observer)
     with named(choice):
-        authority = await SqlStore.open_postgres(choice.url, sealer=sealer)
+        meter = CommitMeter(choice.kind, observer)
+        authority = await SqlStore.open_postgres(choice.url, sealer=sealer, meter=meter)
     try:
-        return TieredStore(authority, RedisFront.at(choice.front, sealer=sealer), observer, LocalClock())
+        front = RedisFront.at(choice.front, sealer=sealer)
+        asked = Timed(authority, choice.kind, observer, LocalClock())
+        return TieredStore(authority, front, observer, LocalClock(), asked=asked)
     except StoreUnfit:
         await authority.close()
         raise
@@ -50,23 +53,29 @@ async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: S
 
 def with_recent(store: Store, configuration: Configuration, observer: Observer) -> tuple[Calls, Recent | None]:
     """The store as calls have it, what it replayed lately in front of it; a store in memory needs no such thing."""
-    cache = configuration.replay_cache
+    cache, calls = configuration.replay_cache, timed(store, configuration.store, observer)
     if not cache.max_bytes or not cache.max_age or configuration.store.kind == "memory":
-        return store, None
-    recent = Recent(store, LocalClock(), observer, cache.max_bytes, cache.max_age.total_seconds())
+        return calls, None
+    recent = Recent(calls, LocalClock(), observer, cache.max_bytes, cache.max_age.total_seconds())
     store.follow(recent)
     return recent, recent
 
 
-async def _authority(choice: StoreChoice, sealer: Sealer | None) -> Records:
+def timed(store: Store, choice: StoreChoice, observer: Observer) -> Calls:
+    """The store as calls have it, each claim and settlement timed; of two, it is the authority that is, inside."""
+    return store if choice.front else Timed(store, choice.kind, observer, LocalClock())
+
+
+async def _authority(choice: StoreChoice, sealer: Sealer | None, observer: Observer | None = None) -> Records:
+    meter = None if observer is None else CommitMeter(choice.kind, observer)
     with named(choice):
         match choice.kind:
             case "memory":
                 return await MemoryStore.open()
             case "sqlite":
-                return await SqlStore.open_sqlite(Path(choice.path), sealer=sealer)
+                return await SqlStore.open_sqlite(Path(choice.path), sealer=sealer, meter=meter)
             case "postgres":
-                return await SqlStore.open_postgres(choice.url, sealer=sealer)
+                return await SqlStore.open_postgres(choice.url, sealer=sealer, meter=meter)
             case "redis":
                 return await RedisStore.open(choice.url, sealer=sealer)
 

@@ -38,8 +38,9 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
     logs.configure(configuration.log_format, configuration.log_level)
     stop, hurry = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    telemetry, parent = Telemetry(configuration.routes), await Lines.over(line)
+    parent = await Lines.over(line)
     try:
+        telemetry = Telemetry(configuration)
         store = await opened(configuration, telemetry)
         serving = Serving(configuration, store, telemetry, listening)
     except GatewayError as fault:
@@ -57,6 +58,7 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
         await following
     parent.tell("counts", counts=telemetry.metrics.snapshot())
     await store.store.close()
+    await telemetry.stop()
     parent.close()
     return 0
 

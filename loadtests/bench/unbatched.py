@@ -27,6 +27,7 @@ from gateway.protocol.model import (
     StoredResponse,
     Verdict,
 )
+from gateway.stores.batching import Meter
 from gateway.stores.sealing import Sealer
 from gateway.stores.sql.store import DEADLINE, SqlStore
 
@@ -45,9 +46,11 @@ class Unbatched(SqlStore):
     _pool: Any
 
     @classmethod
-    async def open_postgres(cls, url: str, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE) -> Self:
-        """The database at ``url``, with the table that is needed."""
-        store = await super().open_postgres(url, sealer=sealer, deadline=deadline)
+    async def open_postgres(
+        cls, url: str, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE, meter: Meter | None = None
+    ) -> Self:
+        """The database at ``url``, with the table that is needed; ``meter`` has no batches to hear of."""
+        store = await super().open_postgres(url, sealer=sealer, deadline=deadline, meter=meter)
         await store.use(await asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS))
         return store
 

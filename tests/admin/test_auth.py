@@ -212,7 +212,7 @@ class _Recorded:
 
 def test_whoever_is_known_by_name_and_turned_away_is_audited_by_name(desk: Open) -> None:
     stage, recorded = desk(TOKENS), _Recorded()
-    stage.running._telemetry.observer._sinks += (recorded.observe,)
+    stage.running._telemetry.observer._wants += (lambda _: (recorded.observe,),)
     for headers in ([bearer(READ)], [bearer("a token of nobody's")], []):
         stage.admin(f"/api/keys/{'0' * 64}/release", *headers, method="POST", body={"fence": 1})
     told = [(verb.verb, verb.outcome, verb.by) for verb in recorded.verbs]

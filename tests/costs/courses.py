@@ -150,7 +150,7 @@ async def _gateway(course: Course, store: str) -> AsyncGenerator[int]:
         configuration = load(file, {}, {})
     # As a program reads them, whatever this runs on.
     logs.configure("json", "info")
-    telemetry = Telemetry(configuration.routes)
+    telemetry = Telemetry(configuration)
     listening = bind("127.0.0.1", 0, "listen")
     store_opened = await opened(configuration, telemetry)
     serving = Serving(configuration, store_opened, telemetry, listening)

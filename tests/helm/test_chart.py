@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from gateway.telemetry.metrics import METRICS, PREFIX
+from gateway.telemetry.metrics import GAUGES, HISTOGRAMS, METRICS, PREFIX
 from tests.docs.pages import ROOT, anchors, block
 from tests.helm.rendering import (
     MOUNTED_CONFIG,
@@ -107,7 +107,9 @@ def test_the_gateway_starts_with_the_arguments_of_its_container(
         (container,) = deployed["spec"]["template"]["spec"]["containers"]
         assert container["args"][:3] == ["serve", "--config", MOUNTED_CONFIG]
         arguments = [each.replace(MOUNTED_CONFIG, "gateway.yaml") for each in container["args"][1:]]
-        served = start(*arguments, *("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"), folder=tmp_path)
+        environ = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
+        ports = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+        served = start(*arguments, *ports, folder=tmp_path, environ=environ)
         try:
             assert served.started["event"] == "started"
         finally:
@@ -168,6 +170,23 @@ def test_secrets_are_files_and_stand_in_no_manifest() -> None:
     assert not [each for each in manifests if each["kind"] == "Secret"]
 
 
+def test_telemetry_is_configured_by_the_standard_variables() -> None:
+    pod = one(rendered(values_of(CHART / "ci" / "redis-values.yaml")), "Deployment")["spec"]["template"]["spec"]
+    environ = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert environ == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4318",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "pay-idempotency-gateway",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+        "POD_NAME": None,
+        "OTEL_RESOURCE_ATTRIBUTES": "k8s.namespace.name=prod,k8s.pod.name=$(POD_NAME),"
+        "deployment.environment.name=production",
+        "OTEL_METRIC_EXPORT_INTERVAL": "15000",
+        "OTEL_EXPORTER_OTLP_HEADERS": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -186,6 +205,10 @@ def test_secrets_are_files_and_stand_in_no_manifest() -> None:
         ({**ENOUGH, "store": {"postgres": {"url": "postgresql://db/x", "secret": {"name": "s"}}}}, "postgres"),
         ({**ENOUGH, "image": {"digest": "latest"}}, "digest"),
         ({**ENOUGH, "drainSeconds": -1}, "drainSeconds"),
+        ({**ENOUGH, "telemetry": {"otlp": {"endpoint": "collector:4317"}}}, "endpoint"),
+        ({**ENOUGH, "telemetry": {"otlp": {"protocol": "http/json"}}}, "protocol"),
+        ({**ENOUGH, "telemetry": {"samplingRatio": 2}}, "samplingRatio"),
+        ({**ENOUGH, "extraEnv": [{"value": "x"}]}, "name"),
         ({**ENOUGH, "secrets": [{"name": "a", "secret": "b"}]}, "key"),
     ],
 )
@@ -225,7 +248,9 @@ def test_the_schema_of_the_values_has_the_settings_of_this_version() -> None:
 
 
 def test_rules_and_dashboard_name_only_metrics_that_there_are() -> None:
-    names = {PREFIX + metric.name + "_total" for metric in METRICS.values()} | {PREFIX + "records"}
+    names = {PREFIX + metric.name + "_total" for metric in METRICS.values()} | {PREFIX + of.name for of in GAUGES}
+    parts = ("_bucket", "_count", "_sum")
+    names |= {PREFIX + histogram.name + part for histogram in HISTOGRAMS.values() for part in parts}
     manifests = rendered(values_of(CHART / "ci" / "everything-values.yaml"))
     shown = json.dumps([one(manifests, "PrometheusRule"), one(manifests, "ConfigMap", "-dashboard")])
     used = set(re.findall(rf"{PREFIX}\w+", shown))

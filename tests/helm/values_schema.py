@@ -60,6 +60,12 @@ def values_schema() -> dict[str, Any]:
             podDisruptionBudget=_object(enabled=_FLAG, maxUnavailable={"type": ["integer", "string"]}),
             topologySpread=_object(enabled=_FLAG),
             networkPolicy=_object(enabled=_FLAG, **{"from": _list(_MAP)}, adminFrom=_list(_MAP), egress=_list(_MAP)),
+            telemetry=_object(
+                otlp=_object(endpoint=_matching("^(https?://.*)?$"), protocol={"enum": ["http/protobuf", "grpc"]}),
+                samplingRatio={"type": ["number", "null"], "minimum": 0, "maximum": 1},
+                resourceAttributes=_TEXTS,
+            ),
+            extraEnv=_list({**_object(name=_TEXT, value=_ANY, valueFrom=_MAP), **_all("name")}),
             serviceMonitor=_object(enabled=_FLAG, interval=_DURATION, labels=_MAP),
             prometheusRule=_object(
                 enabled=_FLAG,
@@ -98,6 +104,7 @@ _TEXT = {"type": "string", "minLength": 1}
 _ANY = {"type": "string"}
 _FLAG = {"type": "boolean"}
 _MAP = {"type": "object"}
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 _POSITIVE = {"type": "integer", "minimum": 1}
 _PULL = {"enum": ["Always", "IfNotPresent", "Never"]}

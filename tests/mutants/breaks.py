@@ -55,16 +55,16 @@ _GRANTED_IN_DOUBT = """            from gateway.protocol.model import Grant, Gra
             return ClaimJudged(granted) if fault.unsure else StoreDown()
         except RecordUnreadable"""
 
-_ASKED = "            verdict = await self._authority.claim(claim)\n"
+_ASKED = "            verdict = await self._asked.claim(claim)\n"
 
 _LOOKED_AT = """            if await self._authority.look(claim.id) is None:
-                self._way.bring(lambda: self._authority.claim(claim))
+                self._way.bring(lambda: self._asked.claim(claim))
                 return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
-            verdict = await self._authority.claim(claim)
+            verdict = await self._asked.claim(claim)
 """
 
 _GRANTED_BY_REDIS = """            try:
-                verdict = await self._authority.claim(claim)
+                verdict = await self._asked.claim(claim)
             except StoreUnavailable:
                 if await self._front.recall(claim.id) is not None:
                     raise
@@ -73,11 +73,11 @@ _GRANTED_BY_REDIS = """            try:
                 return Granted(Grant(claim.id, 1, claim.owner, claim.retention))
 """
 
-_REFUSED_OR_NOT = """        answer = await self._authority.settle(grant, settlement)
+_REFUSED_OR_NOT = """        answer = await self._asked.settle(grant, settlement)
 """
 
 _KEPT_ALL_THE_SAME = """        from datetime import UTC, datetime
-        heard = answer = await self._authority.settle(grant, settlement)
+        heard = answer = await self._asked.settle(grant, settlement)
         if isinstance(answer, Moved) and isinstance(settlement, Complete):
             answer = Settled(datetime(2026, 1, 2, tzinfo=UTC))
 """
@@ -269,7 +269,7 @@ MUTANTS = (
     _mutant(
         "dispatch deadline ignored",
         SIMULATION,
-        (_RUNNER, "elapsed = self._ports.clock.monotonic() - self._begun", "elapsed = 0.0"),
+        (_RUNNER, "await self._sending(begun - self._begun)", "await self._sending(0.0)"),
         (_RUNNER, "dispatch_by=dispatch_by,", "dispatch_by=None,"),
     ),
     _mutant(
@@ -277,7 +277,7 @@ MUTANTS = (
         SIMULATION,
         (
             _RUNNER,
-            'self._ports.observer.observe(seen.StoreFault("settle", str(fault)))',
+            'self._ports.observer.observe(seen.StoreFault("settle", str(fault), self._errand.trace))',
             "return SettlementWritten(Moved())",
         ),
     ),

@@ -1,6 +1,7 @@
 """Nothing secret is written down: canaries in every field of requests and answers, and a look at all that is left.
 
-A gateway in a process of its own, at the level debug; then its log, its metrics and a dump of its store are searched.
+A gateway in a process of its own, at the level debug, every call logged and traced; then its log, its metrics, what it
+exported by OTLP and a dump of its store are searched.
 """
 
 import asyncio
@@ -20,12 +21,25 @@ from tests.postgres import Servers
 from tests.process import serving
 from tests.raw import exchange
 from tests.stage import call
+from tests.telemetry.collector import by_http, exporting
 from tests.upstream import Logged, Play, Upstream, answer
 
 # In the caller's request: never anywhere.
 ASKED = {
     name: f"canary-{name}-7f3a"
-    for name in ("query", "authorization", "api-key", "cookie", "field", "body", "key", "body-key", "path", "host")
+    for name in (
+        "query",
+        "authorization",
+        "api-key",
+        "cookie",
+        "field",
+        "body",
+        "key",
+        "body-key",
+        "path",
+        "host",
+        "state",
+    )
 }
 # In the upstream's answer: nowhere but in the store, and there only where it is kept and not sealed.
 TOLD = {"answer-body": "canary-answer-body-91c2", "answer-field": "canary-answer-field-91c2"}
@@ -49,7 +63,7 @@ admin: {{listen: "127.0.0.1:0"}}
 digest: {{key: {digest-key}}}
 {sealing}
 callers: [{{name: shop, key: 'sha256:{caller}'}}]
-log: {{level: debug, format: json}}
+log: {{level: debug, format: json, calls: {{sample: 1, most: 1000}}}}
 routes:
   - name: bodies
     match: {{path: /bodies}}
@@ -82,6 +96,8 @@ def visit(port: int) -> set[int]:
         ("X-Api-Key", ASKED["api-key"]),
         ("Cookie", f"s={ASKED['cookie']}"),
         ("X-Field", ASKED["field"]),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", f"caller={ASKED['state']}"),
         ("Content-Type", "application/json"),
         ("X-Gateway-Key", NEVER["caller-key"]),
     ]
@@ -182,7 +198,12 @@ def test_no_secret_is_written_down(upstream: Upstream, stores: list[str], tmp_pa
     file = tmp_path / "gateway.yaml"
     file.write_text(CONFIG.format(port=upstream.port, sealing=sealing, caller=CALLER, **NEVER))
     options = [word for store in stores for word in ("--store", store)]
-    with serving("--config", str(file), *options, folder=tmp_path) as served:
+    with (
+        by_http() as collector,
+        serving(
+            "--config", str(file), *options, folder=tmp_path, environ=exporting(collector, "http/protobuf")
+        ) as served,
+    ):
         assert {201, 400, 401, 409, 422, 429, 502} <= visit(served.port)
         metrics = call(served.admin_port, "GET", "/metrics", [], None).body
         listed = call(served.admin_port, "GET", "/api/keys", [], None).body
@@ -191,7 +212,13 @@ def test_no_secret_is_written_down(upstream: Upstream, stores: list[str], tmp_pa
         logged = served.process.stderr.read().encode() + json.dumps(served.started).encode()
     assert b"outcome-lost" in logged
     assert b"idempotency_gateway_calls_total" in metrics
-    for shown in (logged, metrics, listed):
+    calls = [line for line in logged.splitlines() if b'"event": "call"' in line]
+    assert len(calls) > 10
+    assert b"\x1b" not in logged
+    exported = b"\n".join(collector.raw)
+    for word in (b"POST api", b"claim", b"settle", b"idempotency_gateway_calls"):
+        assert word in exported
+    for shown in (logged, metrics, listed, exported):
         assert found({"caller": CALLER}, shown) == set()
         assert found({**ASKED, **TOLD, **NEVER}, shown) == set()
     for store in stores:

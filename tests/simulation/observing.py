@@ -5,6 +5,9 @@ from gateway.protocol.observations import Observation
 from tests.simulation.chronicle import CALL, Chronicle
 from tests.simulation.loop import VirtualLoop
 
+# What happens on every call, and what is told apart from the history.
+_OFTEN = seen.Answered | seen.Sent | seen.FrontAsked | seen.InternalFault
+
 
 class LoopClock:
     """``ports.Clock`` of the history."""
@@ -26,6 +29,8 @@ class Watcher:
 
     def observe(self, observation: Observation) -> None:
         """Counts it by its name, and what follows it where that tells more."""
+        if isinstance(observation, seen.Swept) and not observation.total:
+            return
         chronicle, name = self._chronicle, type(observation).__name__
         chronicle.reached[name] += 1
         match observation:
@@ -44,7 +49,7 @@ class Watcher:
                 chronicle.faults.append(f"{self._gateway}: a fault of its own: {fault!r}")
             case _:
                 pass
-        if chronicle.telling and not isinstance(observation, seen.Answered | seen.FrontAsked | seen.InternalFault):
+        if chronicle.telling and not isinstance(observation, _OFTEN):
             chronicle.tell(self._gateway, f"observes {observation}")
 
     def _keep(self, choice: str) -> None:

@@ -20,7 +20,7 @@ from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
 from gateway.stores import digest_key
-from gateway.stores.batching import GroupCommit, Outcome
+from gateway.stores.batching import GroupCommit, Meter, Outcome
 from gateway.stores.codec import Codec
 from gateway.stores.following import Followers
 from gateway.stores.sealing import Sealer
@@ -59,28 +59,37 @@ class SqlStore(SqlRegistry):
         sealer: Sealer | None = None,
         deadline: timedelta = DEADLINE,
         heard_by: timedelta | None = None,
+        meter: Meter | None = None,
     ) -> None:
         super().__init__(database)
         self._sealer = sealer
         self._commits: GroupCommit[_Operation, _Answer] = GroupCommit(
-            self._commit, deadline=deadline, heard_by=heard_by
+            self._commit, deadline=deadline, heard_by=heard_by, meter=meter
         )
         self._followers = Followers(self._hear_out)
 
     @classmethod
     async def open_sqlite(
-        cls, location: str | Path, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE
+        cls,
+        location: str | Path,
+        *,
+        sealer: Sealer | None = None,
+        deadline: timedelta = DEADLINE,
+        meter: Meter | None = None,
     ) -> Self:
         """The store in a file, by path or ``sqlite:///FILE``; ``deadline``: how long an unavailable one is asked."""
-        return cls(await open_database(location, deadline), sealer=sealer, deadline=deadline)
+        return cls(await open_database(location, deadline), sealer=sealer, deadline=deadline, meter=meter)
 
     @classmethod
-    async def open_postgres(cls, url: str, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE) -> Self:
+    async def open_postgres(
+        cls, url: str, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE, meter: Meter | None = None
+    ) -> Self:
         """The store in the database at ``url``, whose schema is the newest; ``deadline`` as above."""
         # Imported where it is used: whoever keeps an SQLite file starts without it, and faster.
         from gateway.stores.sql.postgres import open_database as open_server  # noqa: PLC0415
 
-        return cls(await open_server(url, deadline), sealer=sealer, deadline=deadline, heard_by=deadline)
+        database = await open_server(url, deadline)
+        return cls(database, sealer=sealer, deadline=deadline, heard_by=deadline, meter=meter)
 
     async def claim(self, claim: Claim) -> Verdict:
         """Laws S1 and S2; committed together with whatever else arrives. ``StoreUnfit`` where it leaves values, and

@@ -81,6 +81,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- end -}}
 {{- end }}
 
+{{- /* The environment: what telemetry needs, and whatever else is asked for. */ -}}
+{{- define "gateway.environment" -}}
+{{- with .Values.telemetry }}
+{{- if .otlp.endpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .otlp.endpoint | quote }}}
+- {name: OTEL_EXPORTER_OTLP_PROTOCOL, value: {{ .otlp.protocol | quote }}}
+- {name: OTEL_SERVICE_NAME, value: {{ include "gateway.fullname" $ | quote }}}
+{{- if not (kindIs "invalid" .samplingRatio) }}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .samplingRatio | quote }}}
+{{- end }}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ include "gateway.attributes" $ | quote }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.attributes" -}}
+k8s.namespace.name={{ .Release.Namespace }},k8s.pod.name=$(POD_NAME)
+{{- range $name, $value := .Values.telemetry.resourceAttributes }},{{ $name }}={{ $value | urlquery }}{{- end -}}
+{{- end }}
+
 {{- /* What every pod of the image may do, and no more: the "restricted" pod security standard. */ -}}
 {{- define "gateway.podSecurity" -}}
 runAsNonRoot: true
