@@ -10,6 +10,7 @@ from gateway.config.documents import Place, Tree
 
 # Where the setting is ("*": any route), and what it is.
 NOT_YET: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("jwt",), "callers' tokens"),
     (("digest", "keys"), "rotation of the digest key"),
     (("routes", "*", "upstream", "http"), "HTTP/2 upstreams"),
 )

@@ -28,7 +28,7 @@ class RedisRates:
     """A Redis, asked for nothing before the first count."""
 
     def __init__(self, url: str) -> None:
-        self._pool = _pool(address_of(url))
+        self._pool, self._sentinels = _ways(address_of(url))
         # The pool alone says where the Redis is; the URL only which library to use.
         options: dict[str, Any] = {"connection_pool": self._pool}
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, **options)
@@ -43,26 +43,30 @@ class RedisRates:
 
     async def close(self) -> None:
         """Closes every connection."""
-        await self._pool.disconnect()
+        for pool in (self._pool, *self._sentinels):
+            await pool.disconnect()
 
 
-def _pool(address: Address) -> ConnectionPool:
+def _ways(address: Address) -> tuple[ConnectionPool, list[ConnectionPool]]:
+    """Connections to the server, and those to the Sentinels that know where it is."""
     given: dict[str, Any] = {**arguments_of(address), "max_connections": _MOST_CONNECTIONS}
     if address.socket:
-        return ConnectionPool(connection_class=UnixDomainSocketConnection, path=address.socket, **given)
+        return ConnectionPool(connection_class=UnixDomainSocketConnection, path=address.socket, **given), []
     if address.tls:
         given["ssl_ca_certs"] = address.ca
     if address.service is None:
         given["host"], given["port"] = address.hosts[0]
-        return ConnectionPool(connection_class=SSLConnection if address.tls else Connection, **given)
+        return ConnectionPool(connection_class=SSLConnection if address.tls else Connection, **given), []
     return _behind_sentinels(address, address.service, given)
 
 
-def _behind_sentinels(address: Address, service: str, given: dict[str, Any]) -> ConnectionPool:
+def _behind_sentinels(
+    address: Address, service: str, given: dict[str, Any]
+) -> tuple[ConnectionPool, list[ConnectionPool]]:
     asked = arguments_of(address, sentinel=True)
     if address.tls:
         asked |= {"ssl": True, "ssl_ca_certs": address.ca}
         given |= {"ssl": True}
     sentinel = Sentinel(address.hosts, sentinel_kwargs=asked, **given)  # type: ignore[no-untyped-call]  # theirs
     pool: ConnectionPool = sentinel.master_for(service).connection_pool
-    return pool
+    return pool, [each.connection_pool for each in sentinel.sentinels]
