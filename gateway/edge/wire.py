@@ -35,8 +35,8 @@ FRAMING_OF_A_BYTE = 8
 TOLD = 16
 
 
-# The length of ``Transfer-Encoding``, compared first: hardly any other field has it.
-_CODING = 17
+# Fields that uvicorn looks at, or that stay as they came.
+_PECULIAR = frozenset({b"expect", b"transfer-encoding"})
 
 
 class RefusedError(Exception):
@@ -127,7 +127,12 @@ class GuardedProtocol(PacedProtocol):
         if self._header_bytes > HEADER_LIMIT or len(self.headers) >= FIELD_LIMIT:
             detail = f"The header is larger than {HEADER_LIMIT} bytes or has more than {FIELD_LIMIT} fields."
             self._refuse(problems.head_too_large(detail))
-        super().on_header(name, _bare(name, value))
+        name = name.lower()
+        if name in _PECULIAR:
+            super().on_header(name, _bare(name, value))
+        else:
+            # What uvicorn does with all others, without a call for each.
+            self.headers.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole: inspected before the application starts, frozen before trailers can join it."""
@@ -213,9 +218,7 @@ def _bare(name: bytes, value: bytes) -> bytes:
 
     ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
     """
-    if len(name) == _CODING and name.lower() == b"transfer-encoding":
-        return value
-    return value.strip(b" \t")
+    return value if name == b"transfer-encoding" else value.strip(b" \t")
 
 
 def _on_the_wire(problem: Problem, base: str) -> bytes:

@@ -36,7 +36,7 @@ from gateway.protocol.events import (
     StoreDown,
     WaitOver,
 )
-from gateway.protocol.headers import MARKS, Headers, end_to_end, kept
+from gateway.protocol.headers import MARKS, Headers, end_to_end, kept_of
 from gateway.protocol.model import (
     AnswerNotKept,
     Busy,
@@ -427,19 +427,20 @@ def _answered(call: Call, grant: Grant, event: Answered) -> tuple[Settlement, Re
     response = _downstream(event)
     match call.terms.meaning(event.status, taken_over=grant.taken_over):
         case Meaning.EXECUTED:
-            return Complete(_kept(call, event)), Reply(Outcome.EXECUTED, response, again=grant.taken_over)
+            return Complete(_kept(call, response)), Reply(Outcome.EXECUTED, response, again=grant.taken_over)
         case Meaning.NOT_EXECUTED:
             return Release(), Reply(Outcome.NOT_EXECUTED, response)
         case Meaning.UNKNOWN:
             return MarkUnknown(f"status-{event.status}"), Reply(Outcome.UNKNOWN, response, again=grant.taken_over)
 
 
-def _kept(call: Call, event: Answered) -> StoredResponse | NotKept:
-    if event.body is None:
-        return NotKept(event.status)
-    headers = kept(event.headers, call.drop)
-    unverified = event.length_unverified
-    return StoredResponse(event.status, headers, event.body, length_unverified=unverified, trace=call.trace)
+def _kept(call: Call, response: StoredResponse | Streamed) -> StoredResponse | NotKept:
+    """What of the answer, as its own caller hears it, later ones will."""
+    if isinstance(response, Streamed):
+        return NotKept(response.status)
+    headers = kept_of(response.headers, call.drop)
+    unverified = response.length_unverified
+    return StoredResponse(response.status, headers, response.body, length_unverified=unverified, trace=call.trace)
 
 
 def _downstream(event: Answered) -> StoredResponse | Streamed:

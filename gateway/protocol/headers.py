@@ -76,12 +76,12 @@ def _dropped(options: frozenset[bytes], without: frozenset[bytes]) -> frozenset[
 
 def kept(headers: Iterable[Header], drop: frozenset[bytes]) -> Headers:
     """What a replay may say again: end-to-end fields less ``Set-Cookie``, the gateway's marks and ``drop``."""
-    return end_to_end(headers, without=_not_kept(drop))
+    return kept_of(end_to_end(headers, without=MARKS), drop)
 
 
-@lru_cache(maxsize=256)
-def _not_kept(drop: frozenset[bytes]) -> frozenset[bytes]:
-    return MARKS | drop | {b"set-cookie"}
+def kept_of(fields: Headers, drop: frozenset[bytes]) -> Headers:
+    """The same of ``fields`` that are end-to-end already, and nobody's marks."""
+    return tuple([field for field in fields if (name := field[0].lower()) != b"set-cookie" and name not in drop])
 
 
 def is_event_stream(headers: Iterable[Header]) -> bool:
