@@ -12,6 +12,7 @@ from gateway.policies.callers import KnownCaller, Rate
 from gateway.policies.reconciling import Question, Told, Untold
 from gateway.policies.routing import Target
 from gateway.protocol.dossier import GATEWAY
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.headers import Headers
 from gateway.protocol.model import (
     Busy,
@@ -131,11 +132,13 @@ class Store(Calls, Protocol):
         """Records by state: ``in-flight``, ``completed``, ``unknown``, ``released``, ``expired``."""
         ...
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """The secret of every digest: kept if there is one, else ``configured``, else made now (32 bytes).
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        """The secrets of every digest; ``None`` in the place of one is the secret that the store made and keeps (32
+        bytes), or makes now. Records are made with the first; a call meets those that were made with any.
 
-        Another secret than the one in use raises ``StoreUnfit``, unless ``accept_change``: then it takes over, and no
-        key used so far is recognised. The store keeps a check value of a configured secret, never the secret itself.
+        ``StoreUnfit``, unless ``accept_change`` (then they take over, and no key used so far is recognised): a list
+        that is further from the one before than law 14 of ``protocol.claims`` bears, or that lacks a secret under which
+        records were made. The store keeps a check value of a configured secret, never the secret itself.
         """
         ...
 
@@ -214,11 +217,11 @@ class Front(Protocol):
     @property
     def incarnation(self) -> str | None: ...
 
-    async def join(self, secret: bytes, *, accept_change: bool = False) -> None:
-        """Takes the digest secret, by which copies open, and this authority's side.
+    async def join(self, digester: Digester, *, accept_change: bool = False) -> None:
+        """Takes the digest secrets, by which copies open, and this authority's side.
 
-        The front of an authority with another secret is ``StoreUnfit``, unless ``accept_change``: its copies open no
-        more.
+        The front of an authority with none of these secrets is ``StoreUnfit``, unless ``accept_change``: its copies
+        open no more.
         """
         ...
 

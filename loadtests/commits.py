@@ -103,7 +103,7 @@ async def measured(server: Server, url: str, kind: type[SqlStore], callers: int,
     before = await written(server, url)
     store = await kind.open_postgres(url, deadline=PATIENCE)
     try:
-        await store.digest_key(None)
+        await store.digest_keys([None])
         tally = await crowd(first_calls(store, Keys("commits")), callers, lasting(seconds))
     finally:
         await store.close()

@@ -44,7 +44,7 @@ class Door:
     def __init__(self, tokens: Sequence[AdminToken], digester: Digester) -> None:
         self._secret = digester.subkey("admin-token/1")
         self._tokens = [(self._digest(token.secret), token) for token in tokens]
-        self._sessions = Sessions(digester.subkey("admin-session/1"), tokens)
+        self._sessions = [Sessions(each.subkey("admin-session/1"), tokens) for each in digester.all]
 
     @property
     def open_to_this_machine(self) -> bool:
@@ -65,7 +65,7 @@ class Door:
         if not _own_page(connection):
             return problems.foreign_origin()
         token = self._token(secret.encode())
-        return problems.token_wrong() if token is None else (token.name, self._sessions.ticket(token))
+        return problems.token_wrong() if token is None else (token.name, self._sessions[0].ticket(token))
 
     def _who(self, connection: HTTPConnection) -> Who | Problem:
         if self.open_to_this_machine:
@@ -81,7 +81,7 @@ class Door:
         # A cookie comes with every request of the browser, whoever made it do so.
         if connection.scope["method"] not in _SAFE and "origin" not in connection.headers:
             return problems.foreign_origin()
-        token = self._sessions.holder(ticket)
+        token = next((token for each in self._sessions if (token := each.holder(ticket))), None)
         return problems.session_over() if token is None else Who(token.name, token.role)
 
     def _token(self, secret: bytes) -> AdminToken | None:

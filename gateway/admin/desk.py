@@ -184,7 +184,9 @@ class Desk:
         read = parse_key([key.encode()], longest=LONGEST_KEY)
         texts = {key, read} if isinstance(read, str) else {key}
         namespaces = {route.policy.namespace for route in self.routes.routes}
-        return frozenset(self.digester.record_id(space, text, None) for space in namespaces for text in texts)
+        return frozenset(
+            each.record_id(space, text, None) for each in self.digester.all for space in namespaces for text in texts
+        )
 
 
 def _decision(

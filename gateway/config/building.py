@@ -10,6 +10,7 @@ from gateway.config.otlp import Otlp
 from gateway.config.policy_settings import Key, PolicySettings
 from gateway.config.reconcile_building import build_reconcile
 from gateway.config.settings import (
+    DigestSettings,
     DownstreamSettings,
     ListenTlsSettings,
     RouteSettings,
@@ -50,7 +51,7 @@ def build(settings: Settings, otlp: Otlp) -> Configuration:
         limits=build_limits(settings),
         store=_store(settings.store),
         replay_cache=ReplayCache(settings.replay_cache.max_bytes, settings.replay_cache.max_age),
-        digest_key=settings.digest.key,
+        digest_keys=_digest_keys(settings.digest),
         encryption_keys=tuple(settings.encryption.keys),
         shutdown_grace=longest + GRACE_MARGIN if settings.shutdown_grace is None else settings.shutdown_grace,
         routes=RouteTable(routes),
@@ -63,6 +64,12 @@ def build(settings: Settings, otlp: Otlp) -> Configuration:
         log_sample=settings.log.calls.sample,
         log_most=settings.log.calls.most,
     )
+
+
+def _digest_keys(digest: DigestSettings) -> tuple[bytes | None, ...]:
+    if not digest.keys:
+        return (digest.key,)
+    return tuple(None if isinstance(key, str) else key for key in digest.keys)
 
 
 def _listen_tls(tls: ListenTlsSettings | None) -> Tls | None:

@@ -65,7 +65,8 @@ class Configuration:
     limits: Limits
     store: StoreChoice
     replay_cache: ReplayCache
-    digest_key: bytes | None = field(repr=False)
+    # ``None`` in the place of a key: the one that the store makes and keeps.
+    digest_keys: tuple[bytes | None, ...] = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     shutdown_grace: timedelta
     # Not shown: a header that a route sets upstream is often a credential.

@@ -11,6 +11,9 @@ from gateway.policies.callers import read_digests
 # More than any secret has, and far less than a mistaken path could hold.
 _LARGEST_SECRET = 64 * 1024
 
+# The key of digests that the store makes and keeps.
+OWN_KEY = "store"
+
 # 128 bits, if every byte were chance.
 _SHORTEST_KEY = 16
 
@@ -32,6 +35,11 @@ def parse_secret_key(value: object) -> bytes:
     if len(secret) < _SHORTEST_KEY:
         raise ValueError(f"is shorter than {_SHORTEST_KEY} bytes; make one with: openssl rand -base64 32")
     return secret
+
+
+def parse_digest_key(value: object) -> bytes | str:
+    """A secret key, or the word for the one that the store makes and keeps."""
+    return OWN_KEY if value == OWN_KEY else parse_secret_key(value)
 
 
 def parse_bearer_token(value: object) -> bytes:

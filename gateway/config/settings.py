@@ -14,6 +14,7 @@ from gateway.config.shapes import (
     AnyNumber,
     BearerToken,
     Connections,
+    DigestKey,
     Duration,
     Flag,
     HeaderName,
@@ -230,6 +231,12 @@ class DigestSettings(Shape):
         default=None,
         repr=False,
         description="HMAC of keys, scopes, fingerprints; unset: the store makes one and keeps it.",
+    )
+    keys: Annotated[list[DigestKey], Field(max_length=4)] = Field(
+        default_factory=list,
+        repr=False,
+        description="Instead of key, for a rotation: new records are made with the first, calls meet those made with "
+        "any; store is the one that the store made and keeps.",
     )
 
 

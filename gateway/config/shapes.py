@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.files import (
     KeyDigests,
     parse_bearer_token,
+    parse_digest_key,
     parse_header_value,
     parse_key_digests,
     parse_pem_file,
@@ -148,6 +149,11 @@ Pointer = Annotated[str, BeforeValidator(parse_pointer), _text("^(/.*)?$", "/id"
 
 SecretKey = Annotated[
     bytes, BeforeValidator(parse_secret_key), _text("^.{16,}$|^file:///.", "file:///run/secrets/digest-key")
+]
+DigestKey = Annotated[
+    bytes | Literal["store"],
+    BeforeValidator(parse_digest_key),
+    _text("^.{16,}$|^file:///.|^store$", "file:///run/secrets/digest-key", "store"),
 ]
 BearerToken = Annotated[
     bytes, BeforeValidator(parse_bearer_token), _text("^[!-~]{16,}$|^file:///.", "file:///run/secrets/admin-token")

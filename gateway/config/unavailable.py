@@ -9,11 +9,7 @@ from typing import Any
 from gateway.config.documents import Place, Tree
 
 # Where the setting is ("*": any route), and what it is.
-NOT_YET: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("jwt",), "callers' tokens"),
-    (("digest", "keys"), "rotation of the digest key"),
-    (("routes", "*", "upstream", "http"), "HTTP/2 upstreams"),
-)
+NOT_YET: tuple[tuple[tuple[str, ...], str], ...] = ((("routes", "*", "upstream", "http"), "HTTP/2 upstreams"),)
 
 
 def unavailable(tree: Tree) -> list[tuple[Place, str]]:

@@ -61,6 +61,11 @@ class _Judge:
             yield ("workers",), "must be 1 with a store in memory, which no other process sees; choose another store"
         if len(set(keys)) < len(keys):
             yield ("encryption", "keys"), "holds one key twice; remove one"
+        digest = settings.digest
+        if digest.key is not None and digest.keys:
+            yield ("digest",), "has key and keys; key is short for keys with one in it: write them all there"
+        if len(set(digest.keys)) < len(digest.keys):
+            yield ("digest", "keys"), "holds one key twice; remove one"
         if self._readable(("listen",), ("admin",)) and _same_port(settings.listen.address, settings.admin.listen):
             place: Place = ("admin", "listen") if written(settings, ("admin", "listen")) else ("listen",)
             yield place, "is the address of both listeners; choose another port for one"

@@ -38,7 +38,7 @@ from gateway.protocol.events import CallerGone
 from gateway.protocol.exchange import Call
 from gateway.protocol.fingerprint import Body, Digester, RequestFacts
 from gateway.protocol.headers import CALLER, Header, Headers, values
-from gateway.protocol.model import Claim, Origin, StoredResponse
+from gateway.protocol.model import Claim, Origin, RecordId, StoredResponse
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import OnConflict, OnUnknown
 from gateway.proxying.forwarding import Forwarding
@@ -264,8 +264,8 @@ class Edge:
         claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
         spans, trace = _parts(visit, route, claim)
 
-        def request() -> Outgoing:
-            told = upstream_key(route.policy, self._digester, key)
+        def request(granted: RecordId) -> Outgoing:
+            told = upstream_key(route.policy, self._digester.which_made(granted), key)
             return Outgoing(
                 method=head.method,
                 target=target,

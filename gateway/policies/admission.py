@@ -72,6 +72,9 @@ def claim_for(
 ) -> Claim:
     """The claim of one call. ``key`` is ``None`` where the fingerprint stands for it; ``left``: what it leaves to be
     asked with (``Reconcile.leave``)."""
+    others: tuple[Claim, ...] = ()
+    if digester.others:
+        others = tuple(claim_for(route, other, facts, key, owner, left) for other in digester.others)
     policy = route.policy
     identity = digester.identity(facts, policy.recipe)
     scope = identity.scope if policy.on_change is OnChange.SEPARATE else None
@@ -87,6 +90,7 @@ def claim_for(
         route=route.name,
         key_id=None if scope is None else digester.record_id(policy.namespace, text, None),
         values=left,
+        others=others,
     )
 
 

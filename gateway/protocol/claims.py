@@ -16,6 +16,9 @@
 10. Scope and fingerprint are judged by the recipe stored in the record.
 11. Forgetting turns Completed and Unknown into their tombstones at once, deadlines and fence as they were; what is in
     flight is not forgotten. No settlement undoes it.
+14. Where several digest keys are listed, a claim meets the record of its key under whichever of them it was made, and
+    is judged, and granted, under that one; a new record is made under the first. Two lists that share their first key,
+    or are the same in another order, never both grant one key.
 """
 
 from dataclasses import dataclass
@@ -102,6 +105,9 @@ def _tombstone(record: Completed | Unknown) -> Expired:
 def judge(record: Record | None, claim: Claim, now: datetime) -> Verdict:
     """What ``claim`` hears of ``record`` at ``now``. A verdict ``Granted`` still has to be written, atomically."""
     current = as_of(record, now)
+    # A record that time has forgotten still stands where it stood.
+    if claim.others and record is not None:
+        claim = claim.under(record.id)
     if current is None or isinstance(current, Released):
         return Granted(_grant(claim, record.fence + 1 if record else 1))
     if isinstance(current, InFlight) and current.owner == claim.owner:
@@ -150,7 +156,7 @@ def _running(record: Unknown, claim: Claim, now: datetime) -> Busy | None:
 
 def busy(record: InFlight, now: datetime) -> Busy:
     """What anybody else hears of a call in flight."""
-    return Busy(now - record.created_at, record.lease_until - now, record.owner)
+    return Busy(now - record.created_at, record.lease_until - now, record.owner, record.id)
 
 
 def _grant(claim: Claim, fence: int, *, taken_over: bool = False) -> Grant:
@@ -159,6 +165,8 @@ def _grant(claim: Claim, fence: int, *, taken_over: bool = False) -> Grant:
 
 def granted(record: Record | None, claim: Claim, grant: Grant, now: datetime) -> InFlight:
     """The record that a grant writes. A take-over keeps the moment of the first sending."""
+    if claim.others:
+        claim = claim.under(grant.id)
     first_sent_at = record.first_sent_at if isinstance(record, Unknown | InFlight) and grant.taken_over else now
     return InFlight(
         id=claim.id,

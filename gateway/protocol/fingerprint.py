@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import rfc8785
 
 from gateway.protocol.headers import Headers, values
-from gateway.protocol.model import BodyForm, Identity, Recipe, RecordId
+from gateway.protocol.model import KEY_NAME, BodyForm, Identity, Recipe, RecordId
 
 
 class Body(Protocol):
@@ -43,14 +43,38 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class Digester:
-    """Makes every digest under one secret; all gateways on one store share it."""
+    """Makes every digest under one secret; all gateways on one store share it.
+
+    ``others``: the digesters of the other keys that are listed, under which earlier records were made, or later ones
+    will be (law 14 of ``claims``).
+    """
 
     key: bytes = field(repr=False)
+    others: tuple["Digester", ...] = field(default=(), repr=False)
+    name: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """``name``: by which records know the key; it tells nothing of it."""
+        object.__setattr__(self, "name", self.check[:KEY_NAME])
+
+    @property
+    def check(self) -> bytes:
+        """By which the key is recognised, and which tells nothing of it. 32 bytes, the first of them its name."""
+        return self.subkey("digest-key-check")
+
+    @property
+    def all(self) -> tuple["Digester", ...]:
+        """One of each listed key; the one that new records are made with first."""
+        return (self, *self.others)
+
+    def which_made(self, record_id: RecordId) -> "Digester":
+        """The one of ``all`` under whose key a record was made; this one where none was."""
+        return next((each for each in self.others if each.name == record_id.made_with), self)
 
     def record_id(self, namespace: str, key: str, scope: bytes | None) -> RecordId:
         """The look-up digest (law 10); ``scope`` only where the policy keeps callers apart."""
         parts = [b"record/1", namespace.encode(), key.encode()]
-        return RecordId(self._digest(parts if scope is None else [*parts, scope]))
+        return RecordId(self.name + self._digest(parts if scope is None else [*parts, scope])[:-KEY_NAME])
 
     def identity(self, facts: RequestFacts, recipe: Recipe) -> Identity:
         """Scope and fingerprint of a request under ``recipe``."""

@@ -11,12 +11,21 @@ from enum import StrEnum
 
 from gateway.protocol.headers import Headers
 
+# In bytes: how much of a record's id names the digest key.
+KEY_NAME = 2
+
 
 @dataclass(frozen=True, slots=True)
 class RecordId:
-    """HMAC-SHA256 over namespace and key, and the scope where callers are separate (law 10). 32 bytes."""
+    """The name of a digest key, 2 bytes, then HMAC-SHA256 under it over namespace and key, and the scope where callers
+    are separate (law 10), cut to 30 bytes. So each record tells under which key it was made."""
 
     digest: bytes
+
+    @property
+    def made_with(self) -> bytes:
+        """The name of the digest key under which the record, its scope and its fingerprint were made. 2 bytes."""
+        return self.digest[:KEY_NAME]
 
     def __str__(self) -> str:
         return self.digest.hex()
@@ -101,6 +110,7 @@ class Claim:
     sending the upstream itself still deduplicates; ``None`` never takes over. ``route``: its name, for people.
     ``key_id``: where callers are kept apart, the look-up digest without the caller, by which people find it.
     ``values``: under ``on_unknown: reconcile``, what the upstream is asked with should the outcome become unknown.
+    ``others``: this very claim under each other digest key that is listed, by which earlier records know it (law 14).
     """
 
     id: RecordId
@@ -113,6 +123,16 @@ class Claim:
     route: str = ""
     key_id: RecordId | None = None
     values: bytes | None = field(default=None, repr=False)
+    others: tuple["Claim", ...] = ()
+
+    @property
+    def ids(self) -> tuple[RecordId, ...]:
+        """Where a record of this key may be, under each listed digest key; the one that a new record gets first."""
+        return (self.id, *(other.id for other in self.others))
+
+    def under(self, record_id: RecordId) -> "Claim":
+        """This claim under the digest key that made ``record_id``, which is one of ``ids``."""
+        return next((other for other in self.others if other.id == record_id), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +277,13 @@ class Busy:
     """Another call with this key is in flight since ``age``; its lease ends in ``rest``.
 
     ``owner``: whose it is, for copies of this verdict; who may repeat the claim is no part of what a caller hears.
+    ``id``: the record's, for whoever waits for it; ``None``: the claim's own.
     """
 
     age: timedelta
     rest: timedelta
     owner: bytes = field(default=b"", compare=False, repr=False)
+    id: RecordId | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from gateway.protocol.events import (
 )
 from gateway.protocol.exchange import Call, Claiming, Listening, State, step
 from gateway.protocol.headers import is_event_stream
-from gateway.protocol.model import Claim, Moved
+from gateway.protocol.model import Busy, Claim, Granted, Moved, RecordId, Verdict
 from gateway.protocol.problems import outcome_unknown, store_unavailable
 from gateway.protocol.terms import OnStoreDown
 from gateway.runner.recording import ExchangeSpans, result_of
@@ -66,13 +66,13 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One guarded call: whose right it needs, where it goes, and what is sent, made once there is something to send.
+    """One guarded call: whose right it needs, where it goes, and what is sent, made once a record is granted.
     ``trace``: its ``traceparent``, for log lines; ``spans``: where it is recorded."""
 
     call: Call
     claim: Claim
     route: Route
-    request: Callable[[], Outgoing]
+    request: Callable[[RecordId], Outgoing]
     trace: bytes = b""
     spans: ExchangeSpans | None = None
 
@@ -88,6 +88,7 @@ class Exchange:
         "_errand",
         "_listening",
         "_ports",
+        "_record_id",
         "_runner",
         "_sent_at",
         "_state",
@@ -109,6 +110,7 @@ class Exchange:
         self._state: State = Claiming(errand.call, closing)
         self._begun = self._arrived = ports.clock.monotonic()
         self._waits_until = self._begun + errand.route.policy.wait_timeout.total_seconds()
+        self._record_id = errand.claim.id
         self._watch: Watch | None = None
         self._deadline: asyncio.Timeout | None = None
         self._dispatched = False
@@ -264,7 +266,7 @@ class Exchange:
 
     async def _claim(self) -> Event:
         try:
-            return ClaimJudged(await self._ports.store.claim(self._errand.claim))
+            return ClaimJudged(self._about(await self._ports.store.claim(self._errand.claim)))
         except StoreUnavailable as fault:
             self._store_fault("claim", fault)
             # A call that is sent unguarded instead may be executed: its grant must not look unused.
@@ -275,6 +277,17 @@ class Exchange:
             self._store_fault("open", fault)
             return RecordDamaged()
 
+    def _about(self, verdict: Verdict) -> Verdict:
+        """Remembers which record the verdict is about: it may be one that was made under another digest key."""
+        match verdict:
+            case Granted(grant=grant):
+                self._record_id = grant.id
+            case Busy(id=busy) if busy is not None:
+                self._record_id = busy
+            case _:
+                pass
+        return verdict
+
     def _store_fault(self, operation: str, fault: Exception) -> None:
         self._told = True
         self._ports.observer.observe(seen.StoreFault(operation, str(fault), self._errand.trace))
@@ -284,7 +297,7 @@ class Exchange:
         since = self._ports.clock.monotonic()
         if self._watch is None:
             self._ports.observer.observe(seen.Waiting(self._errand.route.name))
-            self._watch = await self._ports.store.watch(self._errand.claim.id)
+            self._watch = await self._ports.store.watch(self._record_id)
         else:
             await self._watch.changed(max(0.0, self._waits_until - self._ports.clock.monotonic()))
         # What a grant bounds begins with the claim that gets it, not with the waiting before.
@@ -341,7 +354,7 @@ class Exchange:
     async def _answered(self, dispatch_by: float) -> Answered:
         route, ports = self._errand.route, self._ports
         answer = await ports.upstream.send(
-            route.target, self._errand.request(), dispatch_by=dispatch_by, on_dispatch=self._on_dispatch
+            route.target, self._errand.request(self._record_id), dispatch_by=dispatch_by, on_dispatch=self._on_dispatch
         )
         limit = route.policy.max_response_body
         keep = route.policy.keep_body and not is_event_stream(answer.headers)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import Clock, Front, Observer
 from gateway.protocol import observations as seen
+from gateway.protocol.fingerprint import Digester
 from gateway.stores.breaker import Breaker
 
 Result = TypeVar("Result")
@@ -32,16 +33,16 @@ class Approach:
         self._clock = clock
         self._heard = heard
         self._breaker = Breaker()
-        self._secret = b""
+        self._digester: Digester | None = None
         self._joined = False
         self.under_way: set[asyncio.Task[None]] = set()
 
-    async def join(self, secret: bytes, *, accept_change: bool) -> bool:
+    async def join(self, digester: Digester, *, accept_change: bool) -> bool:
         """Whether the front was joined; one that is down can wait. ``StoreUnfit`` where it is another authority's."""
-        self._secret = secret
+        self._digester = digester
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._front.join(secret, accept_change=accept_change)
+                await self._front.join(digester, accept_change=accept_change)
         except (StoreUnavailable, TimeoutError) as fault:
             self._observer.observe(seen.FrontLost(str(fault) or _late(PATIENCE)))
             self._breaker.trip(self._clock.monotonic())
@@ -55,8 +56,8 @@ class Approach:
             return "skipped", None
         try:
             async with asyncio.timeout(seconds):
-                if not self._joined:
-                    await self._front.join(self._secret)
+                if not self._joined and self._digester is not None:
+                    await self._front.join(self._digester)
                     self._joined = True
                 answer = await ask()
         except (StoreUnavailable, StoreUnfit, TimeoutError) as fault:

@@ -16,12 +16,14 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, Self
 
 from gateway.errors import RecordUnreadable, StoreUnfit
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.headers import Header, Headers
 from gateway.protocol.model import BodyForm, NotKept, Origin, Recipe, RecordId, StoredResponse
 from gateway.stores.compression import compress, decompress
@@ -36,6 +38,9 @@ _LENGTH = Struct(">I")
 _TAG_SIZE = 32
 _TRACE_SIZE = 24
 
+# What a digest key is a source of, beside digests.
+_PURPOSE = "record-integrity"
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -49,11 +54,19 @@ class Encoded:
 class Codec:
     """Writes and opens answers under one secret of at most 64 bytes; with a ``sealer``, nobody else reads them.
 
-    Values, of which a request's body may be the source, are written with a ``sealer`` only.
+    ``others``: the secrets of records that were made under another digest key than the first, by its name. Values, of
+    which a request's body may be the source, are written with a ``sealer`` only.
     """
 
     key: bytes = field(repr=False)
     sealer: Sealer | None = None
+    others: Mapping[bytes, bytes] = field(default_factory=dict[bytes, bytes], repr=False)
+
+    @classmethod
+    def of(cls, digester: Digester, sealer: Sealer | None = None) -> Self:
+        """The codec of a store whose digest keys these are."""
+        others = {other.name: other.subkey(_PURPOSE) for other in digester.others}
+        return cls(digester.subkey(_PURPOSE), sealer, others)
 
     def encode(self, record_id: RecordId, fence: int, answer: StoredResponse | NotKept) -> Encoded:
         """``answer``, bound to its record and fence."""
@@ -121,7 +134,8 @@ class Codec:
 
     def _tag(self, record_id: RecordId, fence: int, head: bytes, body: bytes | None) -> bytes:
         # None and an empty body look alike here; the head's flag tells them apart, and is under the tag.
-        mac = hashlib.blake2b(key=self.key, digest_size=_TAG_SIZE, person=b"record-answer/1")
+        key = self.others.get(record_id.made_with, self.key)
+        mac = hashlib.blake2b(key=key, digest_size=_TAG_SIZE, person=b"record-answer/1")
         for part in (record_id.digest, fence.to_bytes(8, "big"), head, body or b""):
             mac.update(len(part).to_bytes(8, "big"))
             mac.update(part)

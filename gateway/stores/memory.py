@@ -21,6 +21,7 @@ from gateway.protocol.dossier import (
     State,
     turns,
 )
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import (
     Busy,
     Claim,
@@ -63,11 +64,15 @@ class MemoryStore(MemoryRegistry):
     async def claim(self, claim: Claim) -> Verdict:
         """Laws 1, 2, 7 and 10 (``protocol.claims.judge``)."""
         now = self._now()
-        record = self._records.get(claim.id)
+        record = self._record_of(claim)
         verdict = claims.judge(record, claim, now)
         if isinstance(verdict, Granted) and not _holds(record, verdict.grant):
-            self._granted(claim, verdict.grant, now)
+            self._granted(claim.under(verdict.grant.id), verdict.grant, now)
         return verdict
+
+    def _record_of(self, claim: Claim) -> Record | None:
+        """Law 14: the record of the key, under whichever digest key it was made."""
+        return next((record for each in claim.ids if (record := self._records.get(each)) is not None), None)
 
     def _granted(self, claim: Claim, grant: Grant, now: datetime) -> None:
         stored = self._records.get(claim.id)
@@ -164,13 +169,23 @@ class MemoryStore(MemoryRegistry):
         counted = Counter(STATES[type(record)] for record in turned if record is not None)
         return {str(state): counted[state] for state in State}
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """The secret of every digest, kept as long as the process lives."""
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        """The secrets of every digest, kept as long as the process lives."""
         self._now()
-        kept = self._digest_fact
-        if kept is None or digest_key.replaces(kept, configured, accept_change=accept_change):
-            kept = self._digest_fact = digest_key.first_fact(configured)
-        return digest_key.agreed(kept, configured)
+        facts = digest_key.Facts(self._first_fact, self._change_fact, self._needed)
+        return await digest_key.join(facts, configured, accept_change=accept_change)
+
+    async def _first_fact(self, proposed: bytes) -> bytes:
+        self._digest_fact = self._digest_fact or proposed
+        return self._digest_fact
+
+    async def _change_fact(self, earlier: bytes, proposed: bytes) -> bytes:
+        if self._digest_fact == earlier:
+            self._digest_fact = proposed
+        return self._digest_fact or proposed
+
+    async def _needed(self, name: bytes) -> bool:
+        return any(each.made_with == name for each in self._records)
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         """The earlier, different settings of ``namespace``, unless the change is accepted."""

@@ -6,15 +6,17 @@ says that is not a plain repetition, the authority is asked.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
 from gateway.ports import Calls, Clock, Front, Hint, Keeper, Observer, SweepCounts, Watch
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge, stranger_to
 from gateway.protocol.dossier import GATEWAY
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import (
     AnswerNotKept,
     Busy,
@@ -117,12 +119,12 @@ class TieredStore(TieredRegistry):
         verdict = await self._decided(claim)
         match verdict:
             case Granted(grant=grant):
-                self._grants.remember(grant, claim.identity)
+                self._grants.remember(grant, claim.under(grant.id).identity)
             case Busy():
                 # Only a call that has a duplicate needs a hint; all others are spared the writing.
-                self._hint(claim, Hint(claim.identity, verdict.owner, verdict.age, verdict.rest))
+                self._hint(claim.under(verdict.id or claim.id), verdict)
             case Replay() | AnswerNotKept():
-                self._refill(claim.id)
+                self._refill(claim.ids)
             case _:
                 pass
         return verdict
@@ -199,12 +201,12 @@ class TieredStore(TieredRegistry):
         """The authority's."""
         return await self._authority.count()
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """The authority's secret. A front that is another authority's is ``StoreUnfit``; one that is down can wait."""
-        secret = await self._authority.digest_key(configured, accept_change=accept_change)
-        if await self._way.join(secret, accept_change=accept_change):
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        """The authority's secrets. A front that is another authority's is ``StoreUnfit``; one that is down can wait."""
+        digester = await self._authority.digest_keys(configured, accept_change=accept_change)
+        if await self._way.join(digester, accept_change=accept_change):
             await self._erasing.bring_all()
-        return secret
+        return digester
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         """The authority's."""
@@ -226,7 +228,12 @@ class TieredStore(TieredRegistry):
     async def _repeated(self, claim: Claim) -> Refusal | None:
         """What the front knows for certain; everything else, a stranger's call included, is for the authority."""
         begun = self._clock.monotonic()
+        own = claim
         result, known = await self._way.asked(lambda: self._front.recall(claim.id), BUDGET)
+        for other in claim.others:
+            if known is None:
+                own = other
+                result, known = await self._way.asked(partial(self._front.recall, other.id), BUDGET)
         if known is not None and self._erasing.is_due:
             result, known = "nothing", None
         self._observer.observe(seen.FrontAsked(result, self._clock.monotonic() - begun))
@@ -242,8 +249,8 @@ class TieredStore(TieredRegistry):
                         return Replay(verdict.response, verdict.until)
                     case _:
                         return verdict
-            case Hint() if self._believed(known, claim):
-                return Busy(known.age, known.rest)
+            case Hint() if self._believed(known, own):
+                return Busy(known.age, known.rest, id=own.id)
             case _:
                 return None
 
@@ -263,15 +270,16 @@ class TieredStore(TieredRegistry):
             self._erases_from = now + PATIENCE
             self._way.spawn(self._erasing.bring_all())
 
-    def _hint(self, claim: Claim, hint: Hint) -> None:
-        lifetime = min(HINT_LIFETIME, hint.rest)
+    def _hint(self, claim: Claim, busy: Busy) -> None:
+        hint, lifetime = Hint(claim.identity, busy.owner, busy.age, busy.rest), min(HINT_LIFETIME, busy.rest)
         self._way.bring(lambda: self._front.hint(claim.id, hint, lifetime))
 
-    def _refill(self, record_id: RecordId) -> None:
-        """The copy of an answer that the authority gave, once however many ask for it."""
-        if record_id not in self._refilling and not self._way.is_busy:
-            self._refilling.add(record_id)
-            self._way.spawn(self._refilled(record_id))
+    def _refill(self, ids: Sequence[RecordId]) -> None:
+        """The copy of an answer that the authority gave, once however many ask for it; it is under one of ``ids``."""
+        for record_id in ids:
+            if record_id not in self._refilling and not self._way.is_busy:
+                self._refilling.add(record_id)
+                self._way.spawn(self._refilled(record_id))
 
     async def _refilled(self, record_id: RecordId) -> None:
         try:

@@ -57,12 +57,12 @@ async def opened(configuration: Configuration, telemetry: Telemetry, *, accept_c
     store = await open_store(configuration.store, telemetry.observer, configuration.encryption_keys)
     try:
         with named(configuration.store):
-            key = await store.digest_key(configuration.digest_key, accept_change=accept_change)
+            digester = await store.digest_keys(configuration.digest_keys, accept_change=accept_change)
             await _remember(store, configuration.routes, accept_change=accept_change)
     except BaseException:
         await store.close()
         raise
-    return Opened(store, Digester(key))
+    return Opened(store, digester)
 
 
 async def _remember(store: Store, routes: RouteTable, *, accept_change: bool) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import RecordId
 from gateway.stores.codec import Codec
 from gateway.stores.sql.clock import milliseconds
@@ -53,17 +52,12 @@ async def template_of(url: str) -> Template:
     """What the store at ``url`` makes of a first call; the record is removed again."""
     store = await SqlStore.open_postgres(url, deadline=PATIENCE)
     try:
-        secret = await store.digest_key(None)
+        digester = await store.digest_keys([None])
         record_id = id_of("template", 0)
         await first_call(store, claim_of(record_id))
     finally:
         await store.close()
-    return Template(await on(url, lambda connection: _taken(connection, record_id)), codec_of(secret))
-
-
-def codec_of(secret: bytes) -> Codec:
-    """The codec of a store with this secret; where the store had another one, nothing that is filled would open."""
-    return Codec(Digester(secret).subkey("record-integrity"))
+    return Template(await on(url, lambda connection: _taken(connection, record_id)), Codec.of(digester))
 
 
 async def _taken(connection: Any, record_id: RecordId) -> Mapping[str, Any]:  # noqa: ANN401 - the driver is untyped

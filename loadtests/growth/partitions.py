@@ -87,7 +87,7 @@ async def made(connection: Any, url: str, spread: Spread) -> SqlStore:  # noqa: 
     """Both forms with the same records in them, in one database; and the store over the first."""
     await fill(url, *spread.stretches())
     store = await SqlStore.open_postgres(url, deadline=PATIENCE)
-    await store.digest_key(None)
+    await store.digest_keys([None])
     await store.claim(claim_of(id_of("claimed", 1)))
     await connection.execute(_SPLIT_TABLES)
     for table in ("records", "keys", "answers"):

@@ -44,7 +44,7 @@ async def opened(url: str, *before: str) -> AsyncGenerator[Store]:
         await on(url, lambda connection, statement=statement: connection.execute(statement))  # type: ignore[misc]
     store = await SqlStore.open_postgres(url, deadline=PATIENCE)
     try:
-        await store.digest_key(None)
+        await store.digest_keys([None])
         yield store
     finally:
         await store.close()

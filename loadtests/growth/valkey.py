@@ -53,7 +53,7 @@ async def opened(server: RedisServer, *, emptied: bool = False) -> AsyncGenerato
         server.ask.flushall()
     store = await RedisStore.open(server.url, deadline=PATIENCE)
     try:
-        await store.digest_key(None)
+        await store.digest_keys([None])
         yield store
     finally:
         await store.close()

@@ -62,6 +62,7 @@ SETTINGS = {
         ("shutdown_grace: 80s", "1:1: shutdown_grace"),
     ],
     "is shorter than 16 bytes; make one with: openssl rand -base64 32": [
+        ("digest: {keys: [store, only 15 bytes .]}", "1:24: digest.keys.1"),
         ("encryption: {keys: [a good key of 16 bytes, short]}", "1:45: encryption.keys.1"),
         ("digest: {key: only 15 bytes .}", "1:10: digest.key"),
     ],
@@ -84,6 +85,7 @@ SETTINGS = {
         (TWO_TOKENS.format("b", "long-enough-token"), "3:28: admin.tokens.1.token"),
     ],
     "holds one key twice; remove one": [
+        ("digest: {keys: [store, store]}", "1:10: digest.keys"),
         ("encryption: {keys: [a good key of 16 bytes, a good key of 16 bytes]}", "1:14: encryption.keys"),
     ],
     "has no effect: a store in memory writes nothing down; remove one of them": [
@@ -149,6 +151,9 @@ SETTINGS = {
     ],
     "names two memory stores; keep one": [
         ("store: [memory:, memory:]", "1:1: store"),
+    ],
+    "has key and keys; key is short for keys with one in it: write them all there": [
+        ("digest: {key: a key of 16 bytes, keys: [store]}", "1:1: digest"),
     ],
     "must be a secret in quotes, or file:///path of a file that holds it": [
         ("digest: {key: 5}", "1:10: digest.key"),

@@ -88,7 +88,7 @@ def test_no_complaint_repeats_an_option_or_a_variable(tmp_path: Path, value: str
 def test_a_configuration_shows_no_secret_and_the_schema_holds_none(tmp_path: Path) -> None:
     text = f"digest: {{key: {CANARY}}}\n" + of_upstream(f"headers: {{set: {{Authorization: {CANARY}}}}}")
     chosen = loaded(tmp_path, text)
-    assert chosen.digest_key == CANARY.encode()
+    assert chosen.digest_keys == (CANARY.encode(),)
     assert chosen.routes.routes[0].target.set_headers == ((b"Authorization", CANARY.encode()),)
     assert CANARY not in repr(chosen)
     assert CANARY not in str(chosen)
@@ -100,14 +100,14 @@ def test_a_secret_in_a_file_is_its_content_without_the_end_of_its_line(tmp_path:
     (tmp_path / "secret").write_bytes(content.encode())
     where = f"file://{tmp_path}/secret"
     chosen = loaded(tmp_path, f"digest: {{key: '{where}'}}\n" + of_upstream(f"headers: {{set: {{X: '{where}'}}}}"))
-    assert chosen.digest_key == CANARY.encode()
+    assert chosen.digest_keys == (CANARY.encode(),)
     assert chosen.routes.routes[0].target.set_headers == ((b"X", CANARY.encode()),)
 
 
 def test_only_one_end_of_line_is_taken_from_a_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b" a good key, spaced \n\n")
     chosen = loaded(tmp_path, f"digest: {{key: 'file://{tmp_path}/secret'}}\n{ROUTE}")
-    assert chosen.digest_key == b" a good key, spaced \n"
+    assert chosen.digest_keys == (b" a good key, spaced \n",)
 
 
 @pytest.mark.parametrize(

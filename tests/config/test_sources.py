@@ -53,7 +53,7 @@ def test_two_underscores_go_one_step_down_and_leave_the_rest_as_it_is(tmp_path: 
     chosen = loaded(tmp_path, text, {}, environ)
     retention = chosen.routes.routes[0].policy.retention
     assert (retention.response, retention.key) == (timedelta(hours=3), timedelta(hours=2))
-    assert (chosen.admin_listen.port, chosen.digest_key) == (9, b"[text of a good key")
+    assert (chosen.admin_listen.port, chosen.digest_keys) == (9, (b"[text of a good key",))
 
 
 def test_a_number_names_an_element_of_a_list(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -12,6 +12,7 @@ from gateway.policies.routing import Match, Route, Target, Timeouts
 from gateway.ports import Answer, Keeper, Outgoing, SweepCounts, Watch
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.exchange import Call
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.headers import Headers
 from gateway.protocol.model import (
     Busy,
@@ -94,8 +95,8 @@ class FaultyStore:
     async def count(self) -> Mapping[str, int]:
         return await self._store.count()
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        return await self._store.digest_key(configured, accept_change=accept_change)
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        return await self._store.digest_keys(configured, accept_change=accept_change)
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         return await self._store.remember_key_space(namespace, settings, accept_change=accept_change)
@@ -208,7 +209,7 @@ class World:
     @classmethod
     async def begin(cls) -> "World":
         memory = await MemoryStore.open()
-        await memory.digest_key(None)
+        await memory.digest_keys([None])
         store, clock, seen = FaultyStore(memory), JumpingClock(), Seen()
         upstream = ToldUpstream(asyncio.get_running_loop().create_future())
         return cls(store, upstream, clock, seen, Exchanges(Ports(store, upstream, seen, clock)))
@@ -219,4 +220,4 @@ def errand(timeouts: Timeouts | None = None, policy: Policy | None = None, owner
     chosen = policy or Policy(namespace="n")
     route = Route("api", Match(), target, chosen)
     asked = replace(claim(owner=owner), lease=timedelta(seconds=100))
-    return Errand(Call("urn:test", chosen.terms), asked, route, lambda: Outgoing("POST", b"/", ()))
+    return Errand(Call("urn:test", chosen.terms), asked, route, lambda _: Outgoing("POST", b"/", ()))

@@ -13,7 +13,6 @@ from gateway.errors import StoreUnavailable
 from gateway.ports import Hint
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
-from gateway.stores.codec import Codec
 from gateway.stores.redis.copies import Copies
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.database import EPOCH
@@ -133,11 +132,10 @@ class Line:
         """Law F6."""
         return None if self._met is None else self._met[1]
 
-    async def join(self, secret: bytes, *, accept_change: bool = False) -> None:
+    async def join(self, digester: Digester, *, accept_change: bool = False) -> None:
         """The role apart, which no simulated Redis has."""
         await self._trip(lambda _: None)
-        digester = Digester(secret)
-        self._copies = Copies(digester.subkey("front-copies"), Codec(digester.subkey("record-integrity"), None))
+        self._copies = Copies.of(digester)
 
     async def recall(self, record_id: RecordId) -> Completed | Hint | None:
         """Law F1."""

@@ -145,7 +145,7 @@ class Life:
     async def _serve(self) -> None:
         while not self.listens:
             try:
-                await self.store.digest_key(database.SECRET)
+                await self.store.digest_keys([database.SECRET])
                 self.listens = True
             except StoreUnavailable:
                 await asyncio.sleep(1)
@@ -243,4 +243,4 @@ class Life:
         asked = Asked(f"urn:idempotency-gateway:record:{claim.id}", terms, date=dated)
         headers = ((b"X-Call", str(call.number).encode()),)
         body = (call.payload.encode(),)
-        return Errand(asked, claim, route, lambda: Outgoing("POST", b"/charges", headers, body))
+        return Errand(asked, claim, route, lambda _: Outgoing("POST", b"/charges", headers, body))

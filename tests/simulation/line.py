@@ -15,6 +15,7 @@ from gateway.errors import RecordUnreadable, StoreUnavailable
 from gateway.ports import Erasure, Keeper, SweepCounts
 from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import GATEWAY, Dossier, Open, Page, Query
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import (
     Busy,
@@ -152,10 +153,10 @@ class Line:
         """By itself."""
         return await self._asked(lambda: at_once(self._database.ledger.count()))
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
         """One secret for all."""
         ledger = self._database.ledger
-        return await self._asked(lambda: at_once(ledger.digest_key(configured, accept_change=accept_change)))
+        return await self._asked(lambda: at_once(ledger.digest_keys(configured, accept_change=accept_change)))
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         """One for all."""

@@ -78,7 +78,7 @@ class MemoryBackend:
         self.store = MemoryStore()
 
     async def open(self) -> MemoryStore:
-        await self.store.digest_key(None)
+        await self.store.digest_keys([None])
         return self.store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
@@ -104,7 +104,7 @@ class SqliteBackend:
 
     async def open(self) -> SqlStore:
         store = await SqlStore.open_sqlite(self.path, sealer=self.sealer, deadline=timedelta(seconds=0.3))
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
@@ -148,7 +148,7 @@ class PostgresBackend:
     async def open(self) -> SqlStore:
         database = await open_database(self.url, PATIENCE)
         store = SqlStore(database, sealer=self.sealer, deadline=timedelta(seconds=1), heard_by=PATIENCE)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
@@ -184,7 +184,7 @@ class RedisBackend:
 
     async def open(self) -> RedisStore:
         store = await RedisStore.open(self.url, sealer=self.sealer)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:
@@ -224,7 +224,7 @@ class TieredServers:
 
     async def open(self) -> Records:
         store = Unhurried(await self.authority.open(), RedisFront.at(self.front), Ignored(), time)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:

@@ -14,7 +14,7 @@ from tests.stores.requests import claim
 
 async def main(path: str, rounds: int, prefix: str) -> None:
     store = await SqlStore.open_sqlite(path, deadline=timedelta(seconds=10))
-    await store.digest_key(None)
+    await store.digest_keys([None])
     for number in range(rounds):
         request = claim(f"{prefix} {number}")
         if isinstance(await store.claim(request), Granted):

@@ -40,13 +40,14 @@ from gateway.protocol.model import (
 from tests.stores.backends import Bench
 from tests.stores.forgetting import ForgettingContract
 from tests.stores.requests import ANSWER, LEASE, NOT_KEPT, RETENTION, claim, owner, record_id
+from tests.stores.rotation import RotationContract
 from tests.stores.zoo import EVERYTHING, FREE, LIVING
 
 SECOND = timedelta(seconds=1)
 OTHER_ANSWER = replace(ANSWER, body=b"another charge")
 
 
-class StoreContract(ForgettingContract):
+class StoreContract(ForgettingContract, RotationContract):
     """Subclasses bring the fixture ``bench``."""
 
     # Law 1
@@ -507,22 +508,22 @@ class StoreContract(ForgettingContract):
     # Facts
 
     def test_the_digest_key_is_made_once_and_kept(self, bench: Bench) -> None:
-        kept = bench.run(bench.store.digest_key(None))
-        assert len(kept) == 32
-        assert bench.run(bench.store.digest_key(None)) == kept
-        assert bench.run(bench.store.digest_key(kept)) == kept
+        kept = bench.run(bench.store.digest_keys([None]))
+        assert len(kept.key) == 32
+        assert bench.run(bench.store.digest_keys([None])) == kept
+        assert bench.run(bench.store.digest_keys([kept.key])) == kept
 
     def test_another_digest_key_takes_over_where_the_change_is_accepted(self, bench: Bench) -> None:
-        kept = bench.run(bench.store.digest_key(None))
-        assert bench.run(bench.store.digest_key(None, accept_change=True)) == kept, "nothing to change"
-        assert bench.run(bench.store.digest_key(b"another secret", accept_change=True)) == b"another secret"
-        assert bench.run(bench.store.digest_key(b"another secret")) == b"another secret"
+        kept = bench.run(bench.store.digest_keys([None]))
+        assert bench.run(bench.store.digest_keys([None], accept_change=True)) == kept, "nothing to change"
+        assert bench.run(bench.store.digest_keys([b"another secret"], accept_change=True)).key == b"another secret"
+        assert bench.run(bench.store.digest_keys([b"another secret"])).key == b"another secret"
         with pytest.raises(StoreUnfit):
-            bench.run(bench.store.digest_key(None))
+            bench.run(bench.store.digest_keys([None]))
 
     def test_another_digest_key_than_the_one_kept_is_refused(self, bench: Bench) -> None:
         with pytest.raises(StoreUnfit):
-            bench.run(bench.store.digest_key(b"another secret"))
+            bench.run(bench.store.digest_keys([b"another secret"]))
 
     def test_a_changed_key_space_is_told_and_remembered_only_when_accepted(self, bench: Bench) -> None:
         def remember(settings: str, *, accept: bool = False) -> str | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import Front, Hint
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
 from gateway.protocol.observations import Observation
 from gateway.registry import Records
@@ -35,7 +36,7 @@ class DictFront:
     keeps_at: asyncio.Event | None = None
     trips: list[str] = field(default_factory=list)
 
-    async def join(self, secret: bytes, *, accept_change: bool = False) -> None:
+    async def join(self, digester: Digester, *, accept_change: bool = False) -> None:
         await self._reached("join")
         if self.foreign:
             raise StoreUnfit("it is the front of another authority")
@@ -132,7 +133,7 @@ class TieredBackend:
     async def open(self) -> Records:
         front: Front = self.front
         store = TieredStore(await self.authority.open(), front, self.seen, self.clock)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:

@@ -80,5 +80,5 @@ class ServerPlace:
 
 
 async def _asked(store: SqlStore) -> SqlStore:
-    await store.digest_key(None)
+    await store.digest_keys([None])
     return store

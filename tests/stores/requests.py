@@ -46,20 +46,38 @@ def claim(
     lease: timedelta = LEASE,
     retention: Retention = RETENTION,
     takeover: float | None = None,
+    under: Digester = DIGESTER,
 ) -> Claim:
-    """A claim of ``key`` for a request with this body and caller; ``takeover`` in seconds."""
+    """A claim of ``key`` for a request with this body and caller; ``takeover`` in seconds; ``under``: what it is
+    digested with."""
+    by = by or owner()
+    others = tuple(
+        claim(
+            key,
+            by=by,
+            body=body,
+            caller=caller,
+            recipe=recipe,
+            lease=lease,
+            retention=retention,
+            takeover=takeover,
+            under=other,
+        )
+        for other in under.others
+    )
     headers = ((b"Authorization", caller), (b"Content-Type", b"application/json"))
     facts = RequestFacts(b"POST", b"/charges", headers, _Body(body))
 
     def identify(recipe: Recipe) -> Identity:
-        return DIGESTER.identity(facts, recipe)
+        return under.identity(facts, recipe)
 
     return Claim(
-        id=record_id(key),
-        owner=by or owner(),
+        id=under.record_id("test", key, None),
+        owner=by,
         identity=identify(recipe or Recipe()),
         lease=lease,
         retention=retention,
         identify=identify,
         takeover=None if takeover is None else timedelta(seconds=takeover),
+        others=others,
     )

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import Front, Hint
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed
 from gateway.stores.redis.front import PREFIX, RedisFront, incarnation_of
 from gateway.stores.redis.store import RedisStore
@@ -21,7 +22,7 @@ from tests.stores.requests import ANSWER, LEASE, NOT_KEPT, claim, owner, record_
 Result = TypeVar("Result")
 Run = Callable[[Awaitable[Result]], Result]
 
-SECRET = b"s" * 32
+DIGESTER = Digester(b"s" * 32)
 HINT = Hint(claim("k").identity, owner(7), timedelta(milliseconds=1500), LEASE)
 SECOND = timedelta(seconds=1)
 
@@ -61,7 +62,7 @@ def emptied(name: str) -> RedisServer:
 
 
 async def joined(front: Front) -> None:
-    await front.join(SECRET)
+    await front.join(DIGESTER)
 
 
 async def closed(front: Front) -> None:
@@ -107,7 +108,7 @@ def test_laws_f2_and_f3_copies_and_hints_end_by_themselves(loop: asyncio.Runner)
 
     async def scenario() -> None:
         front = RedisFront.at(server.url)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.hint(record_id("h"), HINT, SECOND)
         await front.keep(completed("k"))
         await front.keep(completed("over", replayed=-SECOND))
@@ -127,7 +128,7 @@ def test_law_f1_a_copy_with_a_flipped_bit_is_none(loop: asyncio.Runner, at: int)
 
     async def scenario() -> None:
         front = RedisFront.at(server.url)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.keep(completed())
         text = bytearray(bytes(server.ask.get(key)))  # type: ignore[arg-type]
         text[at % len(text)] ^= 1
@@ -144,7 +145,7 @@ def test_law_f1_a_copy_of_another_key_or_another_secret_or_sealed_by_another_is_
 
     async def scenario() -> None:
         front = RedisFront.at(server.url, sealer=Sealer([b"one key of sixteen bytes"]))
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.keep(completed("k"))
         await front.hint(record_id("h"), HINT, SECOND)
         for key in ("k", "h"):
@@ -153,7 +154,7 @@ def test_law_f1_a_copy_of_another_key_or_another_secret_or_sealed_by_another_is_
             server.ask.set(PREFIX + record_id("other").digest, text)
             assert await front.recall(record_id("other")) is None
         other = RedisFront.at(server.url, sealer=Sealer([b"another key of many bytes"]))
-        await other.join(SECRET)
+        await other.join(DIGESTER)
         assert await other.recall(record_id("k")) is None
         assert await front.recall(record_id("k")) == completed("k")
         await other.close()
@@ -211,7 +212,7 @@ def test_law_f5_a_marker_lasts_as_long_as_it_was_told_and_holds_nothing_of_the_a
 
     async def scenario() -> None:
         front = RedisFront.at(server.url)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.keep(completed())
         await front.erase(record_id("k"), completed().replay_until)
         await front.close()
@@ -231,7 +232,7 @@ def test_law_f5_a_marker_of_another_key_or_a_damaged_one_erases_nothing(loop: as
 
     async def scenario() -> None:
         front = RedisFront.at(server.url)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.erase(record_id("k"), completed().replay_until)
         await front.erase(record_id("other"), completed().replay_until)
         marker = bytes(server.ask.get(key))  # type: ignore[arg-type]
@@ -252,7 +253,7 @@ def test_law_f5_a_full_redis_takes_no_copy_and_still_erases_one(loop: asyncio.Ru
 
     async def scenario() -> None:
         front = RedisFront.at(server.url)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
         await front.keep(completed())
         server.ask.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable, match="no memory left"):
@@ -316,13 +317,13 @@ def test_a_redis_has_one_side_only(loop: asyncio.Runner) -> None:
 
     async def scenario() -> None:
         front, stranger = RedisFront.at(server.url), RedisFront.at(server.url)
-        await front.join(SECRET)
-        await front.join(SECRET)
+        await front.join(DIGESTER)
+        await front.join(DIGESTER)
         with pytest.raises(StoreUnfit, match="is marked as 'front of"):
-            await stranger.join(b"another secret")
-        await stranger.join(b"another secret", accept_change=True)
+            await stranger.join(Digester(b"another secret"))
+        await stranger.join(Digester(b"another secret"), accept_change=True)
         with pytest.raises(StoreUnfit, match="is marked as 'front of"):
-            await front.join(SECRET)
+            await front.join(DIGESTER)
         with pytest.raises(StoreUnfit, match="must not grant claims too"):
             await RedisStore.open(server.url)
         await front.close()
@@ -331,7 +332,7 @@ def test_a_redis_has_one_side_only(loop: asyncio.Runner) -> None:
         authority = await RedisStore.open(server.url)
         late = RedisFront.at(server.url)
         with pytest.raises(StoreUnfit, match="is marked as 'authority"):
-            await late.join(SECRET, accept_change=True)
+            await late.join(DIGESTER, accept_change=True)
         await late.close()
         await authority.close()
 
@@ -341,7 +342,7 @@ def test_a_redis_has_one_side_only(loop: asyncio.Runner) -> None:
 def test_law_f4_a_front_that_is_gone_says_so(loop: asyncio.Runner, unused_port: int) -> None:
     async def scenario() -> None:
         front = RedisFront.at(f"redis://127.0.0.1:{unused_port}/0")
-        for asked in (front.join(SECRET), front.ping(), front.drop(record_id("k"))):
+        for asked in (front.join(DIGESTER), front.ping(), front.drop(record_id("k"))):
             with pytest.raises(StoreUnavailable):
                 await asked
         await front.close()

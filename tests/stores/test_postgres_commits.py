@@ -71,7 +71,7 @@ def ghost(server: Server) -> Iterator[Ghost]:
 
 async def opened(url: str, seconds: float = 2) -> SqlStore:
     store = await SqlStore.open_postgres(url, deadline=timedelta(seconds=seconds))
-    await store.digest_key(None)
+    await store.digest_keys([None])
     return store
 
 

@@ -34,7 +34,7 @@ async def stores(url: str, number: int, *, seconds: float = 10) -> AsyncGenerato
     opened = [await SqlStore.open_postgres(url, deadline=timedelta(seconds=seconds)) for _ in range(number)]
     try:
         for store in opened:
-            await store.digest_key(None)
+            await store.digest_keys([None])
         yield opened
     finally:
         for store in opened:

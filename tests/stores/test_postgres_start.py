@@ -57,7 +57,7 @@ def refusal(url: str) -> str:
 def opens(url: str) -> None:
     async def scenario() -> None:
         store = await SqlStore.open_postgres(url)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         assert isinstance(await store.claim(claim("k")), Granted)
         await store.close()
 
@@ -110,7 +110,7 @@ def test_a_setting_that_turns_unsafe_later_makes_the_store_unavailable_on_its_ne
 ) -> None:
     async def scenario() -> None:
         store = await SqlStore.open_postgres(url)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         await asyncio.to_thread(server.set, synchronous_commit="off")
         await asyncio.to_thread(
             server.execute,

@@ -72,7 +72,7 @@ def work_of(server: RedisServer, key: str = "k") -> bytes:
 def test_a_decision_is_two_trips(proxy: FaultProxy) -> None:
     async def decide() -> int:
         store = await RedisStore.open(f"redis://127.0.0.1:{proxy.port}", deadline=timedelta(seconds=5))
-        await store.digest_key(None)
+        await store.digest_keys([None])
         verdict = await store.claim(claim("k"))
         assert isinstance(verdict, Granted)
         await store.settle(verdict.grant, MarkUnknown("reset"))
@@ -91,7 +91,7 @@ def test_a_decision_whose_reply_is_lost_holds_and_is_heard_when_it_is_asked_agai
 ) -> None:
     async def decide() -> None:
         store = await RedisStore.open(f"redis://127.0.0.1:{proxy.port}", deadline=timedelta(seconds=5))
-        await store.digest_key(None)
+        await store.digest_keys([None])
         verdict = await store.claim(claim("k"))
         assert isinstance(verdict, Granted)
         await store.settle(verdict.grant, MarkUnknown("reset"))
@@ -130,7 +130,7 @@ def test_whoever_waits_in_another_process_has_word_of_a_decision(server: RedisSe
     async def wait() -> None:
         here, there = [await RedisStore.open(server.url) for _ in range(2)]
         for store in (here, there):
-            await store.digest_key(None)
+            await store.digest_keys([None])
         verdict = await here.claim(claim("k"))
         assert isinstance(verdict, Granted)
         await here.settle(verdict.grant, MarkUnknown("reset"))
@@ -215,7 +215,7 @@ def test_q1_forty_workers_on_two_stores_share_the_work_and_none_of_it_twice(serv
     async def work() -> list[bytes]:
         stores = [await RedisStore.open(server.url, sealer=SEALER) for _ in range(2)]
         for store in stores:
-            await store.digest_key(None)
+            await store.digest_keys([None])
         for number in range(30):
             verdict = await stores[0].claim(replace(claim(f"{number}"), route="api", values=b"v"))
             assert isinstance(verdict, Granted)
@@ -233,7 +233,7 @@ def test_q2_an_asking_whose_reply_is_lost_is_noted_once(proxy: FaultProxy) -> No
     async def ask() -> None:
         url = f"redis://127.0.0.1:{proxy.port}"
         store = await RedisStore.open(url, sealer=SEALER, deadline=timedelta(seconds=5))
-        await store.digest_key(None)
+        await store.digest_keys([None])
         verdict = await store.claim(replace(claim("k"), route="api", values=b"v"))
         assert isinstance(verdict, Granted)
         await store.settle(verdict.grant, MarkUnknown("reset"))
@@ -271,7 +271,7 @@ class _Rotated:
 
     async def open(self) -> RedisStore:
         store = await RedisStore.open(self._backend.url, sealer=Sealer([b"another key of the tests"]))
-        await store.digest_key(None)
+        await store.digest_keys([None])
         return store
 
     def age(self, record_id: RecordId, seconds: float) -> None:

@@ -104,7 +104,7 @@ def test_something_of_another_kind_under_a_records_key_does_not_open(bench: Benc
 def test_an_answer_under_another_digest_key_does_not_open(bench: Bench, backend: RedisBackend) -> None:
     bench.completed(claim("k"), ANSWER)
     backend.server.ask.delete("ig:digest-key")
-    bench.run(bench.store.digest_key(None))
+    bench.run(bench.store.digest_keys([None]))
     with pytest.raises(RecordUnreadable):
         bench.claim(claim("k"))
 

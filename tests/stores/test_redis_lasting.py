@@ -30,7 +30,7 @@ def full(server: RedisServer) -> Iterator[RedisServer]:
 @asynccontextmanager
 async def opened(server: RedisServer) -> AsyncGenerator[RedisStore, None]:
     store = await RedisStore.open(server.url)
-    await store.digest_key(None)
+    await store.digest_keys([None])
     try:
         yield store
     finally:

@@ -209,7 +209,7 @@ def test_two_stores_page_through_what_both_write(server: RedisServer) -> None:
     async def both() -> tuple[set[bytes], int]:
         one, other = await RedisStore.open(server.url), await RedisStore.open(server.url)
         for store in (one, other):
-            await store.digest_key(None)
+            await store.digest_keys([None])
         for number in range(20):
             verdict = await (one if number % 2 else other).claim(claim(f"{number}"))
             assert isinstance(verdict, Granted)

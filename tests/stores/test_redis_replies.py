@@ -28,7 +28,7 @@ LATE = 1.0
 @asynccontextmanager
 async def opened(port: int, deadline: float = DEADLINE) -> AsyncGenerator[RedisStore, None]:
     store = await RedisStore.open(f"redis://127.0.0.1:{port}", deadline=timedelta(seconds=deadline))
-    await store.digest_key(None)
+    await store.digest_keys([None])
     try:
         yield store
     finally:

@@ -26,7 +26,7 @@ async def _serves(url: str) -> tuple[str, ...]:
     """Claims and settles once; what the store's cautions are."""
     store = await RedisStore.open(url)
     try:
-        await store.digest_key(None)
+        await store.digest_keys([None])
         verdict = await store.claim(claim("k"))
         assert isinstance(verdict, Granted)
         await store.settle(verdict.grant, Complete(ANSWER))
@@ -203,7 +203,7 @@ def test_a_store_behind_sentinels_follows_a_failover_and_loses_nothing_that_was_
         store = await RedisStore.open(
             f"redis+sentinel://127.0.0.1:{sentinel.port}/shop", deadline=timedelta(seconds=30)
         )
-        await store.digest_key(None)
+        await store.digest_keys([None])
         assert isinstance(await store.claim(claim("k")), Granted)
         assert old.ask.wait(1, 20_000) == 1
         sentinel.ask.sentinel_failover("shop")

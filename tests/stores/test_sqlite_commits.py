@@ -141,7 +141,7 @@ def test_a_locked_file_is_unavailable_until_it_is_released_and_then_heard_as_the
 def test_two_stores_on_one_file_grant_each_key_once_and_share_one_digest_key(bench: Bench, path: Path) -> None:
     async def scenario() -> None:
         other = await SqlStore.open_sqlite(path)
-        assert await other.digest_key(None) == await bench.store.digest_key(None)
+        assert await other.digest_keys([None]) == await bench.store.digest_keys([None])
         for number in range(10):
             stores = (bench.store, other)
             verdicts = await asyncio.gather(*(store.claim(claim(f"{number}")) for store in stores for _ in range(5)))
@@ -189,7 +189,7 @@ def test_a_grant_that_was_heard_survives_the_killing_of_its_process(path: Path, 
 def test_a_closed_store_answers_nothing(path: Path) -> None:
     async def scenario() -> None:
         store = await SqlStore.open_sqlite(path)
-        await store.digest_key(None)
+        await store.digest_keys([None])
         await store.close()
         for asked in (store.claim(claim("k")), store.ping(), store.count()):
             with pytest.raises(StoreUnavailable):

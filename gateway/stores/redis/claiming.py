@@ -12,7 +12,7 @@ from gateway.stores.codec import Codec
 from gateway.stores.redis import scripts
 from gateway.stores.redis.layout import State, instant, key_of, milliseconds, since_1970, stamp_of
 from gateway.stores.redis.records import read, write_identity, write_promise
-from gateway.stores.redis.trips import Ask, Word, run
+from gateway.stores.redis.trips import Ask, Word, run_over
 
 # Each round finds what another claimant wrote; who is overtaken so often is not served by trying on.
 _ROUNDS = 8
@@ -26,13 +26,16 @@ async def claim(ask: Ask, codec: Codec, marker: bytes, claim: Claim) -> Verdict:
     for _ in range(_ROUNDS):
         if not isinstance(verdict, Granted) or _holds(record, verdict.grant):
             return verdict
-        arguments = _written(codec, claim, verdict.grant, record)
-        told = await run(ask, scripts.GRANT, key_of(claim.id), marker, judged_by, *arguments)
+        arguments = _written(codec, claim.under(verdict.grant.id), verdict.grant, record)
+        # Law 14: the place that was judged first, then all others, where nothing may be.
+        first = verdict.grant.id
+        ids = (first, *(each for each in claim.ids if each != first)) if claim.others else (first,)
+        told = await run_over(ask, scripts.GRANT, [key_of(each) for each in ids], marker, judged_by, *arguments)
         if len(told) == 1:
             return verdict
         now = instant(told[0])
         text: bytes | None = told[1]
-        record = None if text is None else read(claim.id, text, now, codec)
+        record = None if text is None else read(ids[told[2] - 1], text, now, codec)
         judged_by = b"" if text is None else stamp_of(text)
         verdict = judge(record, claim, now)
     raise StoreUnavailable("other claims of this key came first too often to say what it is")

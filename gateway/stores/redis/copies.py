@@ -2,7 +2,8 @@
 
 Knows the layout. Each is under a keyed tag: what is damaged, of another record, of another version or of another secret
 is no copy, and the authority is asked, so nothing here raises. The tag covers the identity too, because the front tells
-callers apart by it; the answer in it has its own seal (``stores.codec``). A record's marker is always the same bytes.
+callers apart by it; the answer in it has its own seal (``stores.codec``). A record's marker is always the same bytes,
+whatever the secrets are, and its tag is no secret's: whoever could forge one might as well delete the copy.
 
 Integers big-endian, instants in milliseconds since 1970, durations in milliseconds::
 
@@ -12,19 +13,27 @@ Integers big-endian, instants in milliseconds since 1970, durations in milliseco
     kind g: nothing
 """
 
+import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from struct import Struct, error
+from typing import Self
 
 from gateway.errors import RecordUnreadable
 from gateway.ports import Hint
+from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
 from gateway.stores.codec import Codec
 from gateway.stores.redis.layout import instant, milliseconds, since_1970
 from gateway.stores.redis.records import read_answer, read_identity, write_answer, write_identity
+from gateway.stores.sealing import Sealer
 
 VERSION = 1
+
+# What a digest key is a source of, beside digests.
+_PURPOSE = "front-copies"
 
 _PREFIX = Struct(">Bc32s")
 _COPY = Struct(">Q16sQQQI")
@@ -33,10 +42,18 @@ _HINT = Struct(">16sQQ")
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Writes and opens copies. ``key`` is a secret that only the gateways of this authority have."""
+    """Writes and opens copies. ``key`` is a secret that only the gateways of this authority have; ``others``: those of
+    records that were made under another digest key, by its name."""
 
     key: bytes = field(repr=False)
     codec: Codec
+    others: Mapping[bytes, bytes] = field(default_factory=dict[bytes, bytes], repr=False)
+
+    @classmethod
+    def of(cls, digester: Digester, sealer: Sealer | None = None) -> Self:
+        """The copies of an authority whose digest keys these are."""
+        others = {other.name: other.subkey(_PURPOSE) for other in digester.others}
+        return cls(digester.subkey(_PURPOSE), Codec.of(digester, sealer), others)
 
     def write_completed(self, record: Completed) -> bytes:
         """A completed record."""
@@ -52,7 +69,7 @@ class Copies:
 
     def marker(self, record_id: RecordId) -> bytes:
         """What stands in the place of a copy that was erased."""
-        return self._written(record_id, b"g", b"")
+        return _PREFIX.pack(VERSION, b"g", hashlib.sha256(b"erased" + record_id.digest).digest())
 
     def read(self, record_id: RecordId, text: bytes) -> Completed | Hint | None:
         """What was written for this very record; nothing where that is not certain."""
@@ -95,7 +112,8 @@ class Copies:
         return _PREFIX.pack(VERSION, kind, self._tag(record_id, kind, rest)) + rest
 
     def _tag(self, record_id: RecordId, kind: bytes, rest: bytes) -> bytes:
-        return hmac.digest(self.key, record_id.digest + kind + rest, "sha256")
+        key = self.others.get(record_id.made_with, self.key)
+        return hmac.digest(key, record_id.digest + kind + rest, "sha256")
 
 
 def _hint(rest: bytes) -> Hint:

@@ -13,7 +13,7 @@ from gateway.errors import GatewayError, RecordUnreadable, StoreUnavailable
 
 # The commands of the store and of its scripts, as an ACL names them; ``role`` only behind Sentinels.
 PERMISSIONS = (
-    *("evalsha", "script|load", "info", "role", "select", "time"),
+    *("evalsha", "script|load", "info", "role", "select", "time", "scan"),
     *("get", "set", "getrange", "exists", "del", "hget", "hset", "hsetnx"),
     *("zadd", "zrem", "zcard", "zcount", "zscore", "zrange", "zrangebyscore", "zrevrangebyscore"),
     *("publish", "subscribe", "unsubscribe"),

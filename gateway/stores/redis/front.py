@@ -19,7 +19,6 @@ from gateway.errors import StoreUnavailable
 from gateway.ports import Hint
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
-from gateway.stores.codec import Codec
 from gateway.stores.redis import role, scripts
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
@@ -58,13 +57,11 @@ class RedisFront:
         """Law F6: a process of the server, for each has an id of its own."""
         return self._incarnation
 
-    async def join(self, secret: bytes, *, accept_change: bool = False) -> None:
-        """Marks this Redis as the front of the authority that has ``secret``, or finds it marked so."""
-        digester = Digester(secret)
-        authority = digester.subkey("authority-id")[:8].hex()
-        await role.as_front(self._lines.ask, authority, accept_change=accept_change)
-        codec = Codec(digester.subkey("record-integrity"), self._sealer)
-        self._copies = Copies(digester.subkey("front-copies"), codec)
+    async def join(self, digester: Digester, *, accept_change: bool = False) -> None:
+        """Marks this Redis as the front of the authority that has these secrets, or finds it marked so."""
+        authority, *others = (each.subkey("authority-id")[:8].hex() for each in digester.all)
+        await role.as_front(self._lines.ask, authority, others, accept_change=accept_change)
+        self._copies = Copies.of(digester, self._sealer)
 
     async def recall(self, record_id: RecordId) -> Completed | Hint | None:
         """Law F1, in one trip."""

@@ -6,6 +6,7 @@ nothing.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import StoreUnfit
@@ -39,14 +40,16 @@ async def as_authority(ask: Ask) -> Role:
     return found
 
 
-async def as_front(ask: Ask, authority: str, *, accept_change: bool = False) -> Role:
+async def as_front(ask: Ask, authority: str, others: Sequence[str] = (), *, accept_change: bool = False) -> Role:
     """The marker of a front of that authority; ``StoreUnfit`` where this Redis is something else.
 
+    ``others``: how the same authority is called by its other digest keys; the marker follows the first of them.
     ``accept_change``: a front of another authority changes sides. An authority never does: it has granted.
     """
     wanted = f"{_FRONT}{authority}"
     found = await _first(ask, wanted)
-    if accept_change and found.text.startswith(_FRONT):
+    is_own = found.text in [f"{_FRONT}{other}" for other in others]
+    if is_own or (accept_change and found.text.startswith(_FRONT)):
         await ask("SET", KEY, wanted)
         return Role(wanted)
     if found.text != wanted:

@@ -7,7 +7,7 @@ is a call forgotten, and a retry of it may be executed again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Self, TypeVar
@@ -21,7 +21,7 @@ from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record,
 from gateway.stores import digest_key
 from gateway.stores.codec import Codec
 from gateway.stores.following import Followers
-from gateway.stores.redis import claiming, fitness, forgetting, role, scripts, settling, sweeping
+from gateway.stores.redis import claiming, fitness, forgetting, role, scripts, settling, sweeping, walking
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
 from gateway.stores.redis.faults import SENTENCES, NoReply, Refused
@@ -39,7 +39,7 @@ Result = TypeVar("Result")
 
 DEADLINE = timedelta(seconds=2)
 
-_DIGEST_KEY = b"ig:digest-key"
+_DIGEST_KEYS = b"ig:digest-key"
 _KEY_SPACES = b"ig:key-spaces"
 _PING = b"ig:ping"
 _PREPARE = tuple(("SCRIPT", "LOAD", script.text) for script in scripts.ALL)
@@ -50,7 +50,7 @@ _PAUSE = 0.025
 
 
 class RedisStore(RedisRegistry):
-    """``registry.Records`` in a Redis. ``digest_key`` comes first: its secret also seals the records' answers."""
+    """``registry.Records`` in a Redis. ``digest_keys`` comes first: they also bind the records' answers."""
 
     def __init__(self, address: Address, *, sealer: Sealer | None = None, deadline: timedelta = DEADLINE) -> None:
         reach, patience = partial(connect, address), deadline.total_seconds() / _ATTEMPTS
@@ -133,18 +133,23 @@ class RedisStore(RedisRegistry):
         """Records by state, turned by time."""
         return await self._patiently(lambda: sweeping.count(self._lines.ask))
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """The secret of every digest, shared by all who open this Redis; from here on records open."""
-        proposed = digest_key.first_fact(configured)
-        kept: bytes | None = await self._ask("SET", _DIGEST_KEY, proposed, "NX", "GET")
-        fact = proposed if kept is None else kept
-        if digest_key.replaces(fact, configured, accept_change=accept_change):
-            fact = await self._patiently(
-                lambda: run(self._lines.ask, scripts.REPLACE, _DIGEST_KEY, fact, proposed),
-            )
-        secret = digest_key.agreed(fact, configured)
-        self._codec = Codec(Digester(secret).subkey("record-integrity"), self._sealer)
-        return secret
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        """The secrets of every digest, shared by all who open this Redis; from here on records open."""
+        facts = digest_key.Facts(self._first_fact, self._change_fact, self._needed)
+        digester = await digest_key.join(facts, configured, accept_change=accept_change)
+        self._codec = Codec.of(digester, self._sealer)
+        return digester
+
+    async def _first_fact(self, proposed: bytes) -> bytes:
+        kept = await self._ask("SET", _DIGEST_KEYS, proposed, "NX", "GET")
+        return proposed if kept is None else kept
+
+    async def _change_fact(self, earlier: bytes, proposed: bytes) -> bytes:
+        fact: bytes = await run(self._ask_patiently, scripts.REPLACE, _DIGEST_KEYS, earlier, proposed)
+        return fact
+
+    async def _needed(self, name: bytes) -> bool:
+        return await walking.made_with(self._ask_patiently, name)
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         """The earlier, different settings of ``namespace``, unless the change is accepted."""

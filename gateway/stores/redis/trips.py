@@ -1,12 +1,12 @@
 """What the parts of the store ask with: one command, one answer, one trip."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from gateway.stores.redis.line import Reply, Word
 from gateway.stores.redis.scripts import Script
 
-__all__ = ["Ask", "Reply", "Word", "run"]
+__all__ = ["Ask", "Reply", "Word", "run", "run_over"]
 
 
 class Ask(Protocol):
@@ -21,3 +21,8 @@ def run(ask: Ask, script: Script, key: bytes | None, *arguments: Word) -> Awaita
     """The answer of a script that was loaded when the line was opened."""
     keys: tuple[Word, ...] = (0,) if key is None else (1, key)
     return ask("EVALSHA", script.sha, *keys, *arguments)
+
+
+def run_over(ask: Ask, script: Script, keys: Sequence[bytes], *arguments: Word) -> Awaitable[Reply]:
+    """The same for a script that takes any number of keys."""
+    return ask("EVALSHA", script.sha, len(keys), *keys, *arguments)

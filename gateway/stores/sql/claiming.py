@@ -40,8 +40,10 @@ def claim_all(connection: Connection, codec: Codec, claims: Sequence[Claim]) -> 
     """An answer for each claim, in their order. The caller commits before anybody hears it."""
     batch = [_Pending(claim) for claim in claims]
     # Sorted, so that two batches that share keys take rows in one order and never wait for each other in a ring.
-    pending = sorted(batch, key=lambda each: each.claim.id.digest)
+    pending = sorted(batch, key=lambda each: _shared(each.claim) or each.claim.id.digest)
     for _ in range(_ROUNDS):
+        # What was made under another digest key is there before anything is inserted beside it (law 14).
+        pending = _met(connection, codec, pending)
         if not pending:
             break
         _insert(connection, codec, pending)
@@ -52,9 +54,23 @@ def claim_all(connection: Connection, codec: Codec, claims: Sequence[Claim]) -> 
     return [each.answer or lost for each in batch]
 
 
+def _met(connection: Connection, codec: Codec, pending: Sequence[_Pending]) -> list[_Pending]:
+    """Those that have no answer yet, after the claims with other ids have been judged by what is there."""
+    _judge(connection, codec, [each for each in pending if each.claim.others])
+    return [each for each in pending if each.answer is None]
+
+
+def _shared(claim: Claim) -> bytes | None:
+    """What a key has under every order of the same digest keys; it is unique, too."""
+    return min(each.digest for each in claim.ids) if claim.others else None
+
+
 def _insert(connection: Connection, codec: Codec, pending: Iterable[_Pending]) -> None:
     dialect = connection.dialect.name
-    rows = [{"new_id": each.claim.id.digest} | _written(codec, each.claim, _FIRST_FENCE) for each in pending]
+    rows = [
+        {"new_id": each.claim.id.digest, "new_shared": _shared(each.claim)} | _written(codec, each.claim, _FIRST_FENCE)
+        for each in pending
+    ]
     written = {
         (row.id, row.owner) for row in connection.execute(statements.FIRST_GRANT[dialect], arranged(dialect, rows))
     }
@@ -67,11 +83,12 @@ def _insert(connection: Connection, codec: Codec, pending: Iterable[_Pending]) -
 def _judge(connection: Connection, codec: Codec, pending: Sequence[_Pending]) -> None:
     if not pending:
         return
-    ids = sorted({each.claim.id.digest for each in pending})
+    ids = sorted({record_id.digest for each in pending for record_id in each.claim.ids})
     losers = statements.LOSERS[connection.dialect.name]
     found = {row["id"]: row for row in connection.execute(losers, {"ids": ids}).mappings()}
     for each in pending:
-        row = found.get(each.claim.id.digest)
+        rows = (found.get(record_id.digest) for record_id in each.claim.ids)
+        row = next((row for row in rows if row is not None), None)
         # A row that a sweep has forgotten meanwhile is inserted in the next round.
         each.answer = _ruled(connection, codec, each.claim, row) if row is not None else None
 
@@ -85,6 +102,7 @@ def _ruled(connection: Connection, codec: Codec, claim: Claim, row: Row) -> Answ
             return verdict
         if _is_repeated(stored.record, verdict):
             return verdict if confirmed(connection, row) else None
+        claim = claim.under(verdict.grant.id)
         return verdict if _grant_over(connection, codec, claim, verdict.grant, stored) else None
     except RecordUnreadable as fault:
         return fault

@@ -17,6 +17,8 @@ from gateway.stores.sql.tables import State, records
 # Counted exactly up to this many rows, a quarter of a second's work; beyond, about so many are looked at.
 EXACT = 500_000
 
+_LONGEST_ID = 32
+
 _now = AuthorityNow()
 _row = records.c
 
@@ -54,6 +56,15 @@ def count(connection: Connection) -> dict[str, int]:
         return _by_label(connection, 1.0, _UNTURNED, _TURNED)
     share = EXACT / 4 / size
     return _by_label(connection, share, _SAMPLED.params(of_percent=100 * share))
+
+
+_OF_A_KEY: Select[Any] = select(_row.id).where(_row.id.between(bindparam("of_first"), bindparam("of_last"))).limit(1)
+
+
+def made_with(connection: Connection, name: bytes) -> bool:
+    """Whether there are records whose ids begin so; one look into the primary key."""
+    last = name.ljust(_LONGEST_ID, b"\xff")
+    return connection.execute(_OF_A_KEY, {"of_first": name, "of_last": last}).first() is not None
 
 
 def _by_label(connection: Connection, share: float, *statements: Select[Any, int]) -> dict[str, int]:

@@ -58,7 +58,13 @@ AS_IT_WAS_READ = and_(
 )
 _NO_ANSWER = {"head": None, "body": None}
 
-_FIRST: Mapping[str, Any] = {**_IN_FLIGHT, "id": bindparam("new_id"), "first_sent_at": _now, "taken_over": 0}
+_FIRST: Mapping[str, Any] = {
+    **_IN_FLIGHT,
+    "id": bindparam("new_id"),
+    "shared": bindparam("new_shared"),
+    "first_sent_at": _now,
+    "taken_over": 0,
+}
 _PLAIN = if_absent(records)
 
 

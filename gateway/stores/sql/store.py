@@ -49,7 +49,7 @@ _Answer = Verdict | Settled | Moved
 
 
 class SqlStore(SqlRegistry):
-    """``ports.Authority`` and ``registry.Records`` in SQL tables. ``digest_key`` comes first: its secret also binds
+    """``ports.Authority`` and ``registry.Records`` in SQL tables. ``digest_keys`` comes first: they also bind
     the records' answers."""
 
     def __init__(
@@ -160,15 +160,21 @@ class SqlStore(SqlRegistry):
         """Records by state, turned by time."""
         return await self._database.read(counting.count)
 
-    async def digest_key(self, configured: bytes | None, *, accept_change: bool = False) -> bytes:
-        """The secret of every digest, shared by all who open this database; from here on records open."""
-        proposed = digest_key.first_fact(configured)
-        fact = await self._database.write(partial(facts.digest_fact, proposed=proposed))
-        if digest_key.replaces(fact, configured, accept_change=accept_change):
-            fact = await self._database.write(partial(facts.change_digest_fact, earlier=fact, proposed=proposed))
-        secret = digest_key.agreed(fact, configured)
-        self._codec = Codec(Digester(secret).subkey("record-integrity"), self._sealer)
-        return secret
+    async def digest_keys(self, configured: Sequence[bytes | None], *, accept_change: bool = False) -> Digester:
+        """The secrets of every digest, shared by all who open this database; from here on records open."""
+        kept = digest_key.Facts(self._first_fact, self._change_fact, self._needed)
+        digester = await digest_key.join(kept, configured, accept_change=accept_change)
+        self._codec = Codec.of(digester, self._sealer)
+        return digester
+
+    async def _first_fact(self, proposed: bytes) -> bytes:
+        return await self._database.write(partial(facts.digest_fact, proposed=proposed))
+
+    async def _change_fact(self, earlier: bytes, proposed: bytes) -> bytes:
+        return await self._database.write(partial(facts.change_digest_fact, earlier=earlier, proposed=proposed))
+
+    async def _needed(self, name: bytes) -> bool:
+        return await self._database.read(partial(counting.made_with, name=name))
 
     async def remember_key_space(self, namespace: str, settings: str, *, accept_change: bool) -> str | None:
         """The earlier, different settings of ``namespace``, unless the change is accepted."""

@@ -89,6 +89,8 @@ records = Table(
     Column("route", Text, nullable=False),
     # The look-up digest without the caller, where callers are kept apart.
     Column("key_id", LargeBinary),
+    # The same under every order of the digest keys, where several are listed (``claiming``).
+    Column("shared", LargeBinary),
     # Why the outcome is unknown: unknown rows.
     Column("reason", Text),
     # What happened to it, where that is not told by the columns above (``histories``).
@@ -121,9 +123,12 @@ Index(
     postgresql_where=_SETTLED,
     sqlite_where=_SETTLED,
 )
-# For a key's text where callers are kept apart, and for reconcilers: only such rows are in them.
+# For a key's text where callers are kept apart, for gateways that list the same digest keys in another order, and for
+# reconcilers: only such rows are in them.
 _OF_CALLER = records.c.key_id.is_not(None)
 Index("records_by_key", records.c.key_id, postgresql_where=_OF_CALLER, sqlite_where=_OF_CALLER)
+_OF_SEVERAL = records.c.shared.is_not(None)
+Index("records_by_shared", records.c.shared, unique=True, postgresql_where=_OF_SEVERAL, sqlite_where=_OF_SEVERAL)
 _ASKS = records.c.asks_at.is_not(None)
 Index("records_by_asking", records.c.asks_at, postgresql_where=_ASKS, sqlite_where=_ASKS)
 

@@ -1,8 +1,8 @@
 #!lua
 -- Purpose: writes a grant if the key is still as the claim was judged by; else tells what is there.
--- Keys:    1 the record
--- Returns: {now} where the grant is written; {now, record or nothing} where it is not
--- Laws:    1, 2, 8, R4, S1, S4
+-- Keys:    1 the record, then where it would be under other digest keys
+-- Returns: {now} where the grant is written; {now, record or nothing, the place of its key} where it is not
+-- Laws:    1, 2, 8, 14, R4, S1, S4
 -- Arguments:
 local AUTHORITY = ARGV[1]    -- the role marker that the gateway found when it started
 local EXPECTED = ARGV[2]     -- state, fence and owner of the record that was judged; empty: there was none
@@ -21,7 +21,10 @@ local found = glance(KEYS[1])
 local stamp = found and (found.state .. found.fence .. found.owner)
 if found == nil then stamp = '' end
 if stamp ~= EXPECTED or (BEFORE ~= '' and now >= tonumber(BEFORE)) then
-  return {now, redis.call('GET', KEYS[1])}
+  return {now, redis.call('GET', KEYS[1]), 1}
+end
+for at = 2, #KEYS do
+  if redis.call('EXISTS', KEYS[at]) == 1 then return {now, redis.call('GET', KEYS[at]), at} end
 end
 local turns = now + LEASE
 local r = {

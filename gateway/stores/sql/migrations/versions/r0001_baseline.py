@@ -71,6 +71,7 @@ def _create_records() -> None:
         sa.Column("recipe", sa.Text),
         sa.Column("route", sa.Text, nullable=False),
         sa.Column("key_id", sa.LargeBinary),
+        sa.Column("shared", sa.LargeBinary),
         sa.Column("reason", sa.Text),
         sa.Column("history", sa.Text),
         sa.Column("taken", sa.LargeBinary),
@@ -89,8 +90,10 @@ def _create_records() -> None:
     op.create_index("records_by_turn", "records", ["state", "turns_at"])
     _create_partial_index("records_by_creation", ["state", "created_at"], "state > 1")
     _create_partial_index("records_by_key", ["key_id"], "key_id IS NOT NULL")
+    _create_partial_index("records_by_shared", ["shared"], "shared IS NOT NULL", unique=True)
     _create_partial_index("records_by_asking", ["asks_at"], "asks_at IS NOT NULL")
 
 
-def _create_partial_index(name: str, columns: list[str], where: str) -> None:
-    op.create_index(name, "records", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))
+def _create_partial_index(name: str, columns: list[str], where: str, *, unique: bool = False) -> None:
+    condition = sa.text(where)
+    op.create_index(name, "records", columns, unique=unique, postgresql_where=condition, sqlite_where=condition)
