@@ -2,9 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: check install lint types imports test load clients page bench
+.PHONY: check install lint types imports test load clients page bench image lock audit supply
 
-check: install lint types imports test load clients page bench
+check: install lint types imports test load clients page bench image audit
 
 install:
 	$(PYTHON) -m venv --without-pip .venv
@@ -36,3 +36,20 @@ page:
 
 bench:
 	$(BIN)/python -m pytest tests/bench
+
+# Builds the Dockerfile's stages in a plain Debian and runs what comes of it; takes root and Debian's debootstrap.
+image:
+	$(BIN)/python -m pytest tests/image
+
+# What runs in production, by version and hash, and its bill of materials; after each change of dependencies.
+lock: supply
+	PATH="$(BIN):$$PATH" $(BIN)/python -m tests.supply.locks
+	$(BIN)/python -m tests.supply.bill
+
+# `make audit REQUIRED=--required` fails too where the advisory service cannot be reached.
+audit: supply
+	$(BIN)/python -m tests.supply.audit $(REQUIRED)
+	$(BIN)/python -m pytest tests/supply/asking
+
+supply:
+	$(PYTHON) -m pip --python $(BIN)/python install -q -c constraints.txt -e '.[test,supply]'

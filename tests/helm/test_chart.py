@@ -269,4 +269,5 @@ def test_a_test_of_the_release_asks_its_own_gateways_and_charges_nobody() -> Non
     pod: Manifest = one(rendered(ENOUGH), "Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert pod["spec"]["containers"][0]["args"] == ["demo"]
-    assert "pay-idempotency-gateway-admin:8081/readyz" in pod["spec"]["initContainers"][0]["command"][2]
+    (ready,) = pod["spec"]["initContainers"]
+    assert ready["args"] == ["health", "--ready", "--admin", "http://pay-idempotency-gateway-admin:8081"]
