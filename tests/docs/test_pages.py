@@ -1,7 +1,9 @@
 """No page can rot: what it shows is run, compared or taken by a test, and what it links to is there."""
 
+import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,20 @@ def test_verbs_that_the_pages_name_exist(tmp_path: Path) -> None:
     assert set(re.findall(rf"`(?:idempotency-gateway )?({'|'.join(verbs)})\b", prose())) == verbs
     told = run("--help", folder=tmp_path).stdout
     assert verbs == set(re.findall(r"^│ ([a-z][\w-]*)", told, re.MULTILINE))
+
+
+def test_every_module_and_file_that_the_pages_name_is_there() -> None:
+    modules = set(re.findall(r"python -m ((?:tests|loadtests)[\w.]*\w)", prose()))
+    missing = {module for module in modules if importlib.util.find_spec(module) is None}
+    files = set(re.findall(r"`((?:gateway|tests|examples|helm|loadtests)/[\w./-]*)`", prose()))
+    assert len(modules) > 5
+    assert len(files) > 5
+    assert missing | {file for file in files if not (ROOT / file).exists()} == set()
+
+
+def test_the_page_for_engineers_has_every_room_of_the_house() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    table = (ROOT / "docs" / "engineering.md").read_text().partition("## The path of a call")[0]
+    rooms = re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `"))
+    assert sorted(rooms) == sorted(room.strip() for layer in layers for room in layer.split("|"))
