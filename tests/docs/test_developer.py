@@ -62,7 +62,8 @@ def rows() -> list[str]:
 
 
 def test_the_table_has_every_refusal_with_its_state_and_whether_to_retry_and_no_other() -> None:
-    assert re.findall(r"^\| `[\w-]+` \| \d{3} \|.*$", PAGE.read_text(), re.MULTILINE) == rows()
+    shown = re.findall(r"^\| `[\w-]+` \| \d{3} \|.*$", PAGE.read_text(), re.MULTILINE)
+    assert shown == rows(), "\n".join(["the table should be:", *rows()])
 
 
 def test_the_page_names_every_state_of_a_key() -> None:
