@@ -78,7 +78,7 @@ async def in_sqlite(file: Path) -> AsyncGenerator[tuple[Store, Weigh]]:
         return await asyncio.to_thread(bytes_of)
 
     try:
-        await store.digest_key(None)
+        await store.digest_keys([None])
         yield store, weigh
     finally:
         await store.close()
