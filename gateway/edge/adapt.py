@@ -1,11 +1,10 @@
 """Between ASGI and the protocol: a scope becomes a head, a reply becomes fields on the wire."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.policies.routing import Route
 from gateway.protocol.commands import Reply
@@ -25,14 +24,14 @@ from gateway.protocol.spans import TraceContext, context_of
 from gateway.proxying.forwarding import Caller, rewrite_location
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A request's head, inspected. ``target`` is path and query as sent; ``host`` is in lower case."""
+class Head(NamedTuple):
+    """A request's head, inspected. ``target`` is path and query as sent; ``host`` and ``names`` are in lower case."""
 
     method: str
     target: str
     path: str
     host: str
+    names: list[bytes]
     headers: Headers
     version: str
     caller: Caller
@@ -40,25 +39,24 @@ class Head:
     @property
     def declared_length(self) -> int | None:
         """The length of the body, ``0`` where there is none, ``None`` where only its end will tell."""
-        for name, value in self.headers:
-            if name == b"content-length":
-                return int(value)
-            if name == b"transfer-encoding":
-                return None
-        return 0
+        if b"content-length" in self.names:
+            return int(self.headers[self.names.index(b"content-length")][1])
+        return None if b"transfer-encoding" in self.names else 0
 
 
 def read_head(scope: Mapping[str, Any]) -> Head:
     """The head of an ASGI scope whose ``raw_path`` holds the whole request target."""
     headers: Headers = scope["headers"]
+    names: list[bytes] = scope["state"]["names"]
     target = scope["raw_path"].decode("ascii")
-    host = next(value for name, value in headers if name == b"host")
+    host = headers[names.index(b"host")][1]
     client = scope["client"]
     return Head(
         method=scope["method"],
         target=target,
         path=target.partition("?")[0],
         host=host.decode("ascii").lower(),
+        names=names,
         headers=headers,
         version=scope["http_version"],
         caller=Caller(client[0] if client else "unknown", host, scope["scheme"]),
@@ -71,14 +69,13 @@ _TRACE_FIELDS = frozenset({b"traceparent", b"tracestate"})
 def with_trace(head: Head) -> tuple[Head, TraceContext | None]:
     """The caller's W3C trace context, ``None`` where there is none that is one; and the head without a ``tracestate``
     then, which says nothing without its ``traceparent``."""
-    found = [field for field in head.headers if field[0] in _TRACE_FIELDS]
-    if not found:
+    if _TRACE_FIELDS.isdisjoint(head.headers.names):
         return head, None
-    parents = [value for name, value in found if name == b"traceparent"]
+    parents = values(head.headers, b"traceparent")
     sent = context_of(parents[0]) if len(parents) == 1 else None
-    if sent is not None or len(found) == len(parents):
+    if sent is not None or b"tracestate" not in head.headers.names:
         return head, sent
-    return replace(head, headers=tuple(field for field in head.headers if field[0] != b"tracestate")), None
+    return head._replace(headers=head.headers.without(b"tracestate")), None
 
 
 def response_head(reply: Reply, route: Route | None, origin: bytes, method: str) -> tuple[int, list[Header]]:

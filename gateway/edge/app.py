@@ -8,9 +8,11 @@ import os
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge import failures
 from gateway.edge.adapt import Head, http_date, read_head, response_head
@@ -22,6 +24,7 @@ from gateway.edge.presence import Presence
 from gateway.edge.refusals import Refusals
 from gateway.edge.tracing import Recorded, tracing, untraced
 from gateway.edge.well_known import WellKnown
+from gateway.edge.whole import write
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
 from gateway.policies.callers import KnownCaller, Need
@@ -87,15 +90,16 @@ class Plan:
         return hash(tuple(sorted([field for field in headers if field[0] in self._scope])))
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request at the edge; ``who``: the caller, where the gateway knows them."""
+class Visit(NamedTuple):
+    """One request at the edge. ``cycle``: by which an answer is written at once, where its caller knows HTTP/1.1;
+    ``who``: the caller, where the gateway knows them."""
 
     head: Head
     trace: bytes
     receive: Receive
     send: Send
     presence: Presence
+    cycle: RequestResponseCycle | None
     recorded: Recorded | None = None
     who: KnownCaller | None = None
 
@@ -147,9 +151,12 @@ class Edge:
             await send(message)
 
         head = read_head(scope)
+        state = scope["state"]
+        # Taken out, or the cycle and its scope would keep each other.
+        cycle = state.pop("cycle", None)
         route = self._routes.find(head.host, head.path, head.method)
         head, trace, recorded = self._trace(head, route)
-        visit = Visit(head, trace, receive, tell, scope["state"]["presence"], recorded)
+        visit = Visit(head, trace, receive, tell, state["presence"], cycle, recorded)
         plan = self._plans[route.name] if route else None
         try:
             await self._serve(visit, plan)
@@ -161,7 +168,7 @@ class Edge:
             await self._refuse(visit, plan, failures.body_not_spooled(), close=True)
         except Exception as fault:  # noqa: BLE001 - the last resort, which tells all of them
             self._observer.observe(seen.InternalFault(plan.route.name if plan else "", fault))
-            if not begun:
+            if not begun and not (cycle and cycle.response_started):
                 await self._refuse(visit, plan, failures.internal_fault(), close=True)
         finally:
             if recorded is not None:
@@ -175,7 +182,7 @@ class Edge:
             return await self._refuse(visit, None, problem, close=True)
         if plan is None:
             return await self._refuse(visit, None, problems.no_route(), close=head.declared_length != 0)
-        if problem := route_guard(head.headers, plan.meaningful):
+        if problem := route_guard(head.names, head.headers, plan.meaningful):
             return await self._refuse(visit, None, problem, close=True)
         if shortage := self._places.shortage(plan.places):
             return await self._shed(visit, plan, shortage, close=head.declared_length != 0)
@@ -183,7 +190,7 @@ class Edge:
             who = await plan.entrance.admit(head.headers, plan.route)
             if isinstance(who, Problem):
                 return await self._refuse(visit, plan, who, close=head.declared_length != 0)
-            visit = replace(visit, who=who)
+            visit = visit._replace(who=who)
         if head.method in plan.route.policy.methods:
             return await self._maybe_guarded(visit, plan)
         return await self._unguarded(visit, plan)
@@ -225,8 +232,11 @@ class Edge:
             return await self._shed(visit, plan, shortage)
         if self._refusals is not None and (pause := self._refusals.pause(caller)) is not None:
             return await self._too_many_refusals(visit, plan, pause)
-        with self._places.taken(plan.places, caller, visit.who):
+        self._places.take(plan.places, caller, visit.who)
+        try:
             return await self._exchange(visit, plan, key, body, caller)
+        finally:
+            self._places.give_back(plan.places, caller, visit.who)
 
     async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body, caller: int) -> None:
         exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
@@ -299,9 +309,12 @@ class Edge:
         if shortage := self._places.shortage(plan.places, caller, visit.who):
             await self._shed(visit, plan, shortage, close=body is None and visit.head.declared_length != 0)
             return
-        with self._places.taken(plan.places, caller, visit.who):
-            async with visit.presence.required():
+        self._places.take(plan.places, caller, visit.who)
+        try:
+            with visit.presence.required():
                 await self._pass_on(visit, plan, body)
+        finally:
+            self._places.give_back(plan.places, caller, visit.who)
 
     async def _pass_on(self, visit: Visit, plan: Plan, body: Body | None) -> None:
         head, route = visit.head, plan.route
@@ -355,8 +368,11 @@ class Edge:
         if isinstance(reply.response, StoredResponse):
             if reply.response.origin is Origin.GATEWAY and not values(reply.response.headers, b"date"):
                 fields += _date()
-            await visit.send({"type": "http.response.start", "status": status, "headers": fields + (extra or [])})
-            await visit.send({"type": "http.response.body", "body": reply.response.body})
+            whole, body = fields + extra if extra else fields, reply.response.body
+            if visit.cycle is not None and write(visit.cycle, status, whole, body, close=bool(extra)):
+                return
+            await visit.send({"type": "http.response.start", "status": status, "headers": whole})
+            await visit.send({"type": "http.response.body", "body": body})
         elif answer is not None:
             await self._stream(visit, status, fields, answer)
 

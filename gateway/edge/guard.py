@@ -5,6 +5,9 @@ fields. Whatever two parsers could read differently is refused (RFC 9112, sectio
 """
 
 import re
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple, Self
 
 from gateway.edge.paths import ambiguous, as_others_read, usual
 from gateway.policies.routing import Route, RouteTable
@@ -26,11 +29,44 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"cookie", b"host", b"forwarded", b"x-real-ip"})
 
 
-def inspect(method: bytes, target: bytes, version: str, headers: Headers) -> Problem | None:
-    """What is wrong with a head, or ``None``. ``headers`` have lower-case names."""
+class Fields(NamedTuple):
+    """The fields of a head, names in lower case, values without the white space around them (RFC 9110, section 5.5).
+
+    ``names`` are those of ``all``, in order: most questions are about names alone, and asked of a list at once.
+    """
+
+    names: list[bytes]
+    all: Headers
+
+    @classmethod
+    def of(cls, came: Sequence[Header]) -> Self:
+        """Fields as they came on the wire; the parser takes the white space in front of a value, not that behind it.
+
+        ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
+        """
+        names = [name.lower() for name, _ in came]
+        values = [value.strip(b" \t") for _, value in came]
+        if b"transfer-encoding" in names:
+            values = [
+                kept if name == b"transfer-encoding" else bare
+                for name, (_, kept), bare in zip(names, came, values, strict=True)
+            ]
+        return cls(names, tuple(zip(names, values, strict=True)))
+
+
+def inspect(method: bytes, target: bytes, version: str, fields: Fields) -> Problem | None:
+    """What is wrong with a head, or ``None``."""
     if method in (b"CONNECT", b"TRACE"):
         return problems.unsupported(405, f"This gateway does not carry {method.decode()}.")
-    return _target(target) or _fields(version, headers)
+    return _target(target) or _size(fields) or _framing(fields, version) or _others(fields)
+
+
+def _size(fields: Fields) -> Problem | None:
+    count = len(fields.names)
+    if count <= FIELD_LIMIT and sum(map(len, chain.from_iterable(fields.all))) + 4 * count <= HEADER_LIMIT:
+        return None
+    detail = f"The header is larger than {HEADER_LIMIT} bytes or has more than {FIELD_LIMIT} fields."
+    return problems.head_too_large(detail)
 
 
 def _target(target: bytes) -> Problem | None:
@@ -41,39 +77,45 @@ def _target(target: bytes) -> Problem | None:
     return None
 
 
-def _fields(version: str, headers: Headers) -> Problem | None:
-    """Most fields are of no concern here, so they are sorted out first."""
-    framing = [field for field in headers if field[0] in _FRAMING]
-    if problem := _framing(framing, version):
-        return problem
-    for name, value in headers:
-        if name in _RARE and (problem := _rare(name, value, headers)):
-            return problem
-        if b"_" in name and name.replace(b"_", b"-").startswith(_IMITATED):
-            return problems.bad_request("A field name with an underscore imitates one that frames or addresses a call.")
-    return None
-
-
-_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 # What frames a body, says what it is, or says where a call came from: an underscore twin may pass for it further on.
 _IMITATED = (b"content-", b"transfer-encoding", b"x-forwarded-", b"x-real-ip")
 _RARE = frozenset({b"connection", b"upgrade", b"content-type", b"expect", b"http2-settings"})
 
 
-def _framing(fields: list[Header], version: str) -> Problem | None:
-    names = [name for name, _ in fields]
+def _framing(fields: Fields, version: str) -> Problem | None:
+    names = fields.names
     if names.count(b"host") != 1:
         return problems.bad_request("There must be exactly one Host field.")
-    if len(names) > 2:
+    if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
         return problems.bad_request("The length of the body is given twice.")
-    for name, value in fields:
-        if name == b"host" and not _HOST.fullmatch(value):
-            return problems.bad_request("The Host field is not a host name.")
-        if name == b"content-length" and not _LENGTH.fullmatch(value):
-            return problems.bad_request("Content-Length must be one number of at most 15 digits.")
-        if name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
-            return problems.bad_request("Transfer-Encoding may only be chunked, once, in HTTP/1.1.")
+    values = dict(fields.all)
+    if not _HOST.fullmatch(values[b"host"]):
+        return problems.bad_request("The Host field is not a host name.")
+    if (length := values.get(b"content-length")) is not None and not _LENGTH.fullmatch(length):
+        return problems.bad_request("Content-Length must be one number of at most 15 digits.")
+    coding = values.get(b"transfer-encoding")
+    if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
+        return problems.bad_request("Transfer-Encoding may only be chunked, once, in HTTP/1.1.")
     return None
+
+
+def _others(fields: Fields) -> Problem | None:
+    """Most fields are of no concern here, so the names are asked first whether any is."""
+    if not _RARE.isdisjoint(fields.names):
+        for name, value in fields.all:
+            if name in _RARE and (problem := _rare(name, value, fields.all)):
+                return problem
+    for name in imitating(fields.names):
+        if name.startswith(_IMITATED):
+            return problems.bad_request("A field name with an underscore imitates one that frames or addresses a call.")
+    return None
+
+
+def imitating(names: Sequence[bytes]) -> list[bytes]:
+    """What names with an underscore become in frameworks that map names to variables."""
+    if b"_" not in b"".join(names):
+        return []
+    return [name.replace(b"_", b"-") for name in names if b"_" in name]
 
 
 def _rare(name: bytes, value: bytes, headers: Headers) -> Problem | None:
@@ -95,17 +137,16 @@ def _wrongly_named(options: frozenset[bytes]) -> bytes | None:
     return None
 
 
-def route_guard(headers: Headers, meaningful: frozenset[bytes]) -> Problem | None:
+def route_guard(names: Sequence[bytes], headers: Headers, meaningful: frozenset[bytes]) -> Problem | None:
     """What is wrong once the route is known. ``meaningful``: its key and scope fields, lower case.
 
     An underscore twin (``Idempotency_Key``) becomes the real field in frameworks that map names to variables; a
     ``Connection`` that names one would take it away from the request.
     """
-    for name, _ in headers:
-        if b"_" in name and name.replace(b"_", b"-") in meaningful:
-            return problems.bad_request("A field name with an underscore imitates one that this route reads.")
-        if name == b"connection" and (named := connection_options(headers) & meaningful):
-            return problems.bad_request(f"Connection must not name {min(named).decode('ascii', 'replace')}.")
+    if not meaningful.isdisjoint(imitating(names)):
+        return problems.bad_request("A field name with an underscore imitates one that this route reads.")
+    if b"connection" in names and (named := connection_options(headers) & meaningful):
+        return problems.bad_request(f"Connection must not name {min(named).decode('ascii', 'replace')}.")
     return None
 
 

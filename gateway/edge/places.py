@@ -5,8 +5,6 @@ credential is kept; on every call it is made, so it is not the digest that a rec
 takes long.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -48,23 +46,21 @@ class Places:
             return "quota"
         return None
 
-    @contextmanager
-    def taken(self, route: RoutePlaces, caller: int, who: KnownCaller | None = None) -> Generator[None]:
-        """A place, once ``shortage`` has found none missing."""
-        known = who.identity if who is not None and who.quotas.calls is not None else None
+    def take(self, route: RoutePlaces, caller: int, who: KnownCaller | None = None) -> None:
+        """A place, once ``shortage`` has found none missing; whoever takes it gives it back."""
         self._taken += 1
         route.taken += 1
         route.callers[caller] = route.callers.get(caller, 0) + 1
-        if known is not None:
-            self._known[known] = self._known.get(known, 0) + 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            route.taken -= 1
-            _leave(route.callers, caller)
-            if known is not None:
-                _leave(self._known, known)
+        if who is not None and who.quotas.calls is not None:
+            self._known[who.identity] = self._known.get(who.identity, 0) + 1
+
+    def give_back(self, route: RoutePlaces, caller: int, who: KnownCaller | None = None) -> None:
+        """The call is answered."""
+        self._taken -= 1
+        route.taken -= 1
+        _leave(route.callers, caller)
+        if who is not None and who.quotas.calls is not None:
+            _leave(self._known, who.identity)
 
 
 def _leave(taken: dict[Who, int], who: Who) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from gateway.edge.bodies import CallerHungUp
 
@@ -15,23 +16,23 @@ from gateway.edge.bodies import CallerHungUp
 class Presence:
     """The downstream end of one connection; its calls are answered one after another."""
 
-    __slots__ = ("_gone", "_limit", "_told")
+    __slots__ = ("_gone", "_needing", "_told")
 
     def __init__(self) -> None:
         self._gone = False
         self._told: Callable[[], None] | None = None
-        self._limit: asyncio.Timeout | None = None
+        self._needing: _Required | None = None
 
     @property
     def counts(self) -> bool:
         """Whether a call is under way that ends with the connection."""
-        return self._limit is not None
+        return self._needing is not None
 
     def leave(self) -> None:
         """The connection is gone."""
         self._gone = True
-        if self._limit is not None:
-            self._limit.reschedule(0)
+        if self._needing is not None:
+            self._needing.cut()
         if self._told is not None:
             self._told()
 
@@ -46,39 +47,43 @@ class Presence:
         finally:
             self._told = None
 
-    def required(self) -> "Required":
+    def required(self) -> "_Required":
         """Cancels what is awaited inside when the caller leaves, and raises ``CallerHungUp`` then."""
-        return Required(self)
+        return _Required(self)
 
-    def begin(self) -> asyncio.Timeout:
-        """A call begins that makes no sense without its caller."""
-        self._limit = limit = asyncio.timeout(0 if self._gone else None)
-        return limit
-
-    def end(self) -> None:
-        """It has ended."""
-        self._limit = None
+    def need(self, required: "_Required | None") -> None:
+        """The call that ends with the connection; ``CallerHungUp`` where that is gone already."""
+        if self._gone and required is not None:
+            raise CallerHungUp
+        self._needing = required
 
 
-class Required:
-    """``Presence.required``; a class, because a generator would cost each call several times as much."""
+class _Required:
+    """The task of one call, cancelled when its caller leaves: ``asyncio.timeout`` without a time, far cheaper.
 
-    __slots__ = ("_limit", "_presence")
+    A cancellation that comes from elsewhere stays what it is (``Task.uncancel``).
+    """
 
-    _limit: asyncio.Timeout
+    __slots__ = ("_before", "_cut", "_presence", "_task")
 
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
+        self._cut = False
 
-    async def __aenter__(self) -> None:
-        self._limit = self._presence.begin()
-        await self._limit.__aenter__()
+    def cut(self) -> None:
+        if not self._cut:
+            self._cut = True
+            self._task.cancel()
 
-    async def __aexit__(
+    def __enter__(self) -> None:
+        task: asyncio.Task[Any] | None = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a call is a task
+        self._task, self._before = task, task.cancelling()
+        self._presence.need(self)
+
+    def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._presence.end()
-        try:
-            await self._limit.__aexit__(kind, fault, trace)
-        except TimeoutError:
+        self._presence.need(None)
+        if self._cut and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise CallerHungUp from None

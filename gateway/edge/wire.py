@@ -5,11 +5,11 @@ and trailers come in one segment even before the application has started. So the
 when it is complete and not later. After a refusal the connection is closed and nothing behind it is read.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from gateway.edge.guard import FIELD_LIMIT, HEADER_LIMIT, TARGET_LIMIT, inspect
+from gateway.edge.guard import HEADER_LIMIT, TARGET_LIMIT, Fields, inspect
 from gateway.edge.leaving import Exit, close_when_heard
 from gateway.edge.old_callers import Unchunked
 from gateway.edge.pace import Pace
@@ -53,7 +53,6 @@ class GuardedProtocol(PacedProtocol):
         super().__init__(*args, **kwargs)
         self._refusal: Problem | None = None
         self._head_bytes = 0
-        self._header_bytes = 0
         self._content = 0
         self._answering: RequestResponseCycle | None = None
         self._exit: Any = None
@@ -111,7 +110,7 @@ class GuardedProtocol(PacedProtocol):
     def on_message_begin(self) -> None:
         """A request begins; nothing of the one before counts."""
         super().on_message_begin()
-        self._head_bytes = self._header_bytes = 0
+        self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -120,19 +119,12 @@ class GuardedProtocol(PacedProtocol):
             self._refuse(problems.target_too_long(TARGET_LIMIT))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or of the trailers, which nobody here reads."""
-        if not self._in_head:
-            return
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > HEADER_LIMIT or len(self.headers) >= FIELD_LIMIT:
-            detail = f"The header is larger than {HEADER_LIMIT} bytes or has more than {FIELD_LIMIT} fields."
-            self._refuse(problems.head_too_large(detail))
-        name = name.lower()
-        if name in _PECULIAR:
-            super().on_header(name, _bare(name, value))
-        else:
-            # What uvicorn does with all others, without a call for each.
-            self.headers.append((name, value.strip(b" \t")))
+        """A field of the head, or of the trailers, which nobody here reads.
+
+        All of a head are looked at together when it is whole: there are no more of them than one read may bring.
+        """
+        if self._in_head:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: inspected before the application starts, frozen before trailers can join it."""
@@ -143,14 +135,15 @@ class GuardedProtocol(PacedProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._refuse(problems.bad_request("This gateway speaks HTTP/1.1 and HTTP/1.0."))
-        if problem := inspect(method, self.url, version, tuple(self.headers)):
+        head = Fields.of(self.headers)
+        if problem := inspect(method, self.url, version, head):
             self._refuse(problem)
-        if version == "1.0":
-            self.expect_100_continue = False  # RFC 9110, section 10.1.1: such a caller would take it for the answer.
-        self.scope["headers"] = tuple(self.headers)
+        # RFC 9110, section 10.1.1: a caller of HTTP/1.0 would take it for the answer. No other expectation got here.
+        self.expect_100_continue = version != "1.0" and b"expect" in head.names
+        self.scope["headers"] = head.all
+        self.scope["state"] = {"presence": self._presence, "names": head.names}
         super().on_headers_complete()
         self.scope["raw_path"] = self.url
-        self.scope["state"] = {"presence": self._presence}
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -160,7 +153,11 @@ class GuardedProtocol(PacedProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         self._answering = cycle
         cycle.transport = self._exit
-        super()._start_asgi_task(cycle, Unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        if cycle.scope["http_version"] == "1.0":
+            app = Unchunked(cycle, app)
+        else:
+            cast("dict[str, Any]", cycle.scope)["state"]["cycle"] = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _refuse(self, problem: Problem) -> None:
         self._refusal = problem
@@ -211,14 +208,6 @@ def guarding(base: str, observer: Observer, downstream: Downstream) -> type[Guar
     """The connections of one gateway: ``base`` is put before a problem's name."""
     patient = {"pace": Pace(downstream.patience), "most_connections": downstream.max_connections}
     return type("Connection", (GuardedProtocol,), {"problem_base": base, "observer": observer, **patient})
-
-
-def _bare(name: bytes, value: bytes) -> bytes:
-    """A value without the white space around it (RFC 9110, section 5.5), of which the parser takes the front only.
-
-    ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
-    """
-    return value if name == b"transfer-encoding" else value.strip(b" \t")
 
 
 def _on_the_wire(problem: Problem, base: str) -> bytes:

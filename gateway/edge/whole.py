@@ -1,0 +1,44 @@
+"""An answer that is there as a whole, written as one: status line, fields and body.
+
+Knows uvicorn's cycle of one request and answer, which would take two messages for it and match each field against two
+patterns. What is not plain (nobody takes anything just now, no length, another length than the body's) is left to it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from gateway.protocol.headers import Header
+
+# What no field may hold; line ends are counted.
+_CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def write(cycle: RequestResponseCycle, status: int, fields: Sequence[Header], body: bytes, *, close: bool) -> bool:
+    """Whether the answer was written and the cycle ended. ``close``: its fields say that the connection ends."""
+    if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    head = b"\r\n".join([b"%b: %b" % (name.lower(), value) for name, value in fields]) + b"\r\n"
+    if not _plain(head, len(fields), len(body)):
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.keep_alive = cycle.keep_alive and not close
+    ends = b"" if cycle.keep_alive or close else b"connection: close\r\n"
+    cycle.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], head, ends, body))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
+
+
+def _plain(head: bytes, fields: int, length: int) -> bool:
+    """Whether it is as many lines as fields, and one of them says the body's length."""
+    said = b"\r\ncontent-length: %d\r\n" % length
+    return (
+        head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n") == fields
+        and (said in head or head.startswith(said[2:]))
+        and not _CONTROL.search(head)
+    )
