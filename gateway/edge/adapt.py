@@ -15,8 +15,9 @@ from gateway.protocol.headers import (
     RECORDED,
     REPLAYED,
     STATUS,
+    Fields,
     Header,
-    Headers,
+    values,
 )
 from gateway.protocol.model import Origin, StoredResponse
 from gateway.protocol.outcomes import Outcome
@@ -25,38 +26,36 @@ from gateway.proxying.forwarding import Caller, rewrite_location
 
 
 class Head(NamedTuple):
-    """A request's head, inspected. ``target`` is path and query as sent; ``host`` and ``names`` are in lower case."""
+    """A request's head, inspected. ``target`` is path and query as sent; ``host`` is in lower case."""
 
     method: str
     target: str
     path: str
     host: str
-    names: list[bytes]
-    headers: Headers
+    headers: Fields
     version: str
     caller: Caller
 
     @property
     def declared_length(self) -> int | None:
         """The length of the body, ``0`` where there is none, ``None`` where only its end will tell."""
-        if b"content-length" in self.names:
-            return int(self.headers[self.names.index(b"content-length")][1])
-        return None if b"transfer-encoding" in self.names else 0
+        names = self.headers.names
+        if b"content-length" in names:
+            return int(self.headers[names.index(b"content-length")][1])
+        return None if b"transfer-encoding" in names else 0
 
 
 def read_head(scope: Mapping[str, Any]) -> Head:
     """The head of an ASGI scope whose ``raw_path`` holds the whole request target."""
-    headers: Headers = scope["headers"]
-    names: list[bytes] = scope["state"]["names"]
+    headers: Fields = scope["headers"]
     target = scope["raw_path"].decode("ascii")
-    host = headers[names.index(b"host")][1]
+    host = headers[headers.names.index(b"host")][1]
     client = scope["client"]
     return Head(
         method=scope["method"],
         target=target,
         path=target.partition("?")[0],
         host=host.decode("ascii").lower(),
-        names=names,
         headers=headers,
         version=scope["http_version"],
         caller=Caller(client[0] if client else "unknown", host, scope["scheme"]),

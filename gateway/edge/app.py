@@ -106,7 +106,7 @@ class Visit(NamedTuple):
     @property
     def fields(self) -> Headers:
         """What identity is made of: the request's fields, and who the gateway knows to call."""
-        return self.head.headers if self.who is None else (*self.head.headers, (CALLER, self.who.identity))
+        return self.head.headers if self.who is None else self.head.headers.and_also(CALLER, self.who.identity)
 
 
 class Edge:
@@ -182,7 +182,7 @@ class Edge:
             return await self._refuse(visit, None, problem, close=True)
         if plan is None:
             return await self._refuse(visit, None, problems.no_route(), close=head.declared_length != 0)
-        if problem := route_guard(head.names, head.headers, plan.meaningful):
+        if problem := route_guard(head.headers, plan.meaningful):
             return await self._refuse(visit, None, problem, close=True)
         if shortage := self._places.shortage(plan.places):
             return await self._shed(visit, plan, shortage, close=head.declared_length != 0)

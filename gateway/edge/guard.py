@@ -7,12 +7,11 @@ fields. Whatever two parsers could read differently is refused (RFC 9112, sectio
 import re
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple, Self
 
 from gateway.edge.paths import ambiguous, as_others_read, usual
 from gateway.policies.routing import Route, RouteTable
 from gateway.protocol import problems
-from gateway.protocol.headers import Header, Headers, connection_options
+from gateway.protocol.headers import Fields, Header, Headers, connection_options
 from gateway.protocol.problems import Problem
 
 # Bounds on what is taken into memory before anything is known of the caller.
@@ -29,29 +28,18 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"cookie", b"host", b"forwarded", b"x-real-ip"})
 
 
-class Fields(NamedTuple):
-    """The fields of a head, names in lower case, values without the white space around them (RFC 9110, section 5.5).
+def as_sent(came: Sequence[Header]) -> Fields:
+    """The fields of a head as they came on the wire, without the white space around values (RFC 9110, section 5.5), of
+    which the parser takes that in front only.
 
-    ``names`` are those of ``all``, in order: most questions are about names alone, and asked of a list at once.
+    ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
     """
-
-    names: list[bytes]
-    all: Headers
-
-    @classmethod
-    def of(cls, came: Sequence[Header]) -> Self:
-        """Fields as they came on the wire; the parser takes the white space in front of a value, not that behind it.
-
-        ``Transfer-Encoding`` stays as it came, to be refused: a parser may not see ``chunked`` in it.
-        """
-        names = [name.lower() for name, _ in came]
-        values = [value.strip(b" \t") for _, value in came]
-        if b"transfer-encoding" in names:
-            values = [
-                kept if name == b"transfer-encoding" else bare
-                for name, (_, kept), bare in zip(names, came, values, strict=True)
-            ]
-        return cls(names, tuple(zip(names, values, strict=True)))
+    names = [name.lower() for name, _ in came]
+    values = [value.strip(b" \t") for _, value in came]
+    if b"transfer-encoding" in names:
+        framed = zip(names, came, values, strict=True)
+        values = [kept if name == b"transfer-encoding" else bare for name, (_, kept), bare in framed]
+    return Fields.of(names, values)
 
 
 def inspect(method: bytes, target: bytes, version: str, fields: Fields) -> Problem | None:
@@ -63,7 +51,7 @@ def inspect(method: bytes, target: bytes, version: str, fields: Fields) -> Probl
 
 def _size(fields: Fields) -> Problem | None:
     count = len(fields.names)
-    if count <= FIELD_LIMIT and sum(map(len, chain.from_iterable(fields.all))) + 4 * count <= HEADER_LIMIT:
+    if count <= FIELD_LIMIT and sum(map(len, chain.from_iterable(fields))) + 4 * count <= HEADER_LIMIT:
         return None
     detail = f"The header is larger than {HEADER_LIMIT} bytes or has more than {FIELD_LIMIT} fields."
     return problems.head_too_large(detail)
@@ -88,7 +76,7 @@ def _framing(fields: Fields, version: str) -> Problem | None:
         return problems.bad_request("There must be exactly one Host field.")
     if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
         return problems.bad_request("The length of the body is given twice.")
-    values = dict(fields.all)
+    values = dict(fields)
     if not _HOST.fullmatch(values[b"host"]):
         return problems.bad_request("The Host field is not a host name.")
     if (length := values.get(b"content-length")) is not None and not _LENGTH.fullmatch(length):
@@ -102,8 +90,8 @@ def _framing(fields: Fields, version: str) -> Problem | None:
 def _others(fields: Fields) -> Problem | None:
     """Most fields are of no concern here, so the names are asked first whether any is."""
     if not _RARE.isdisjoint(fields.names):
-        for name, value in fields.all:
-            if name in _RARE and (problem := _rare(name, value, fields.all)):
+        for name, value in fields:
+            if name in _RARE and (problem := _rare(name, value, fields)):
                 return problem
     for name in imitating(fields.names):
         if name.startswith(_IMITATED):
@@ -137,15 +125,15 @@ def _wrongly_named(options: frozenset[bytes]) -> bytes | None:
     return None
 
 
-def route_guard(names: Sequence[bytes], headers: Headers, meaningful: frozenset[bytes]) -> Problem | None:
+def route_guard(headers: Fields, meaningful: frozenset[bytes]) -> Problem | None:
     """What is wrong once the route is known. ``meaningful``: its key and scope fields, lower case.
 
     An underscore twin (``Idempotency_Key``) becomes the real field in frameworks that map names to variables; a
     ``Connection`` that names one would take it away from the request.
     """
-    if not meaningful.isdisjoint(imitating(names)):
+    if not meaningful.isdisjoint(imitating(headers.names)):
         return problems.bad_request("A field name with an underscore imitates one that this route reads.")
-    if b"connection" in names and (named := connection_options(headers) & meaningful):
+    if (options := connection_options(headers)) and (named := options & meaningful):
         return problems.bad_request(f"Connection must not name {min(named).decode('ascii', 'replace')}.")
     return None
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from gateway.edge.guard import HEADER_LIMIT, TARGET_LIMIT, Fields, inspect
+from gateway.edge.guard import HEADER_LIMIT, TARGET_LIMIT, as_sent, inspect
 from gateway.edge.leaving import Exit, close_when_heard
 from gateway.edge.old_callers import Unchunked
 from gateway.edge.pace import Pace
@@ -33,10 +33,6 @@ FRAMING_OF_A_BYTE = 8
 # How many connections beyond the most are told so before they are closed, and no more than a quarter of it, because
 # they hold descriptors while they are; others hear nothing.
 TOLD = 16
-
-
-# Fields that uvicorn looks at, or that stay as they came.
-_PECULIAR = frozenset({b"expect", b"transfer-encoding"})
 
 
 class RefusedError(Exception):
@@ -135,13 +131,13 @@ class GuardedProtocol(PacedProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._refuse(problems.bad_request("This gateway speaks HTTP/1.1 and HTTP/1.0."))
-        head = Fields.of(self.headers)
+        head = as_sent(self.headers)
         if problem := inspect(method, self.url, version, head):
             self._refuse(problem)
         # RFC 9110, section 10.1.1: a caller of HTTP/1.0 would take it for the answer. No other expectation got here.
         self.expect_100_continue = version != "1.0" and b"expect" in head.names
-        self.scope["headers"] = head.all
-        self.scope["state"] = {"presence": self._presence, "names": head.names}
+        self.scope["headers"] = head
+        self.scope["state"] = {"presence": self._presence}
         super().on_headers_complete()
         self.scope["raw_path"] = self.url
 

@@ -6,6 +6,7 @@ Order and multiplicity are part of an answer, so nothing here ever turns fields 
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Self
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -43,19 +44,45 @@ SESSION_COOKIE = b"idempotency_gateway_session"
 MARKS = frozenset(name.lower() for name in (STATUS, EXPIRES, ORIGIN, RECORDED, REPLAYED, AGAIN))
 
 
-_CONNECTION = len(b"connection")
 _NONE: frozenset[bytes] = frozenset()
+
+
+class Fields(tuple[Header, ...]):
+    """Fields whose names are in lower case, as those of every request are, with the names beside them.
+
+    Most look-ups are for a field that is not there, and a list of names says so at once.
+    """
+
+    names: list[bytes]
+
+    @classmethod
+    def of(cls, names: list[bytes], values: Iterable[bytes]) -> Self:
+        """The fields of these names, in order, and their values."""
+        fields = cls(zip(names, values, strict=True))
+        fields.names = names
+        return fields
+
+    def without(self, name: bytes) -> Self:
+        """The others, in order."""
+        left = [field for field in self if field[0] != name]
+        return self.of([field for field, _ in left], [value for _, value in left])
+
+    def and_also(self, name: bytes, value: bytes) -> Self:
+        """These and one more at the end."""
+        return self.of([*self.names, name], [*(value for _, value in self), value])
 
 
 def values(headers: Iterable[Header], name: bytes) -> list[bytes]:
     """All values of the field ``name`` (lower case), in order."""
+    if isinstance(headers, Fields):
+        return [value for field, value in headers if field == name] if name in headers.names else []
     length = len(name)  # Compared first: most fields differ in it, and lowering each one would cost more.
     return [value for field, value in headers if len(field) == length and field.lower() == name]
 
 
 def connection_options(headers: Iterable[Header]) -> frozenset[bytes]:
     """The field names and options that ``Connection`` lists, in lower case (RFC 9110, section 7.6.1)."""
-    listed = [value for field, value in headers if len(field) == _CONNECTION and field.lower() == b"connection"]
+    listed = values(headers, b"connection")
     if not listed:
         return _NONE
     return frozenset(token.strip().lower() for value in listed for token in value.split(b",") if token.strip())
