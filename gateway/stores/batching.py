@@ -2,8 +2,9 @@
 
 Knows operations, their answers and their deadlines. Refuses to know what an operation does or how it is committed. An
 operation that comes alone starts at once: nothing ever waits for company. A batch that fails is issued again operation
-by operation, so that one which cannot be done fails nobody else; an unavailable store is asked again until the
-operation's deadline. So every operation must bear being issued twice (ports, S5).
+by operation, so that one which cannot be done fails nobody else; but not where the store was not reached at all, for
+each attempt would be another connection. An unavailable store is asked again until the operation's deadline. So every
+operation must bear being issued twice (ports, S5).
 """
 
 import asyncio
@@ -75,6 +76,8 @@ class GroupCommit(Generic[Operation, Answer]):
         self._waiting: deque[_Waiter[Operation, Answer]] = deque()
         self._resting: dict[_Waiter[Operation, Answer], asyncio.TimerHandle] = {}
         self._draining: asyncio.Task[None] | None = None
+        # Whether the newest commit came so far as to ask the store for something.
+        self._reached = False
         self._closed = False
 
     async def submit(self, operation: Operation) -> Answer:
@@ -135,7 +138,8 @@ class GroupCommit(Generic[Operation, Answer]):
         if not batch:
             return None
         doubted = [waiter for waiter in batch if waiter.unsure]
-        begun = partial(_doubt, batch, unsure=True)
+        begun = partial(self._begun, batch)
+        self._reached = False
         try:
             outcomes = await self._commit([waiter.operation for waiter in batch], begun)
         except Exception as fault:  # noqa: BLE001 - whatever it is, those who wait must hear of it
@@ -148,11 +152,16 @@ class GroupCommit(Generic[Operation, Answer]):
             self._meter(len(batch))
         return None
 
+    def _begun(self, batch: Sequence[_Waiter[Operation, Answer]]) -> None:
+        self._reached = True
+        _doubt(batch, unsure=True)
+
     async def _one_by_one(self, batch: Sequence[_Waiter[Operation, Answer]], fault: Exception) -> None:
-        alone, unavailable = len(batch) == 1, isinstance(fault, StoreUnavailable)
+        unavailable = isinstance(fault, StoreUnavailable)
+        together = len(batch) == 1 or (unavailable and not self._reached)
         for waiter in batch:
             own_fault: Exception | None = fault
-            if not alone and not (unavailable and self._is_late(waiter)):
+            if not together and not (unavailable and self._is_late(waiter)):
                 own_fault = await self._issue([waiter])
             if own_fault is not None:
                 self._again_or_tell(waiter, own_fault)

@@ -23,6 +23,7 @@ class Disk:
         self.open.set()
         self.poison: dict[str, Exception] = {}
         self.down = 0
+        self.unreachable = 0
         # Whether a commit that fails may have been done all the same.
         self.unsure: list[bool] = []
 
@@ -30,6 +31,9 @@ class Disk:
         self.batches.append(list(batch))
         self.started.set()
         await self.reached.wait()
+        if self.unreachable:
+            self.unreachable -= 1
+            raise StoreUnavailable("no connection")
         begun()
         await self.open.wait()
         if self.down:
@@ -95,6 +99,17 @@ def test_one_operation_that_cannot_be_done_fails_nobody_else() -> None:
         assert told[0::2] == ["A", "C"]
         assert told[1] is disk.poison["b"]
         assert disk.batches == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+
+    _run(scenario())
+
+
+def test_a_store_that_was_not_reached_is_asked_again_for_all_together() -> None:
+    async def scenario() -> None:
+        disk = Disk()
+        disk.unreachable = 2
+        commits = _commits(disk)
+        assert await asyncio.gather(*(commits.submit(name) for name in "abc")) == ["A", "B", "C"]
+        assert disk.batches == [["a", "b", "c"]] * 3
 
     _run(scenario())
 
