@@ -4,7 +4,7 @@ The runner sees only these; nothing here names a library, a socket or a clock th
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
@@ -76,6 +76,35 @@ class Keeper(Protocol):
     def forgotten(self, record_id: RecordId) -> None: ...
 
     def heeds(self, *, others: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A replayed answer as it went out, and what is told of it: its record, its route's name, its status."""
+
+    id: RecordId
+    route: str
+    status: int
+    data: bytes = field(repr=False)
+
+
+class Forms(Protocol):
+    """Answers in the form in which they went out, by a digest of the request in the form in which it came.
+
+    A form stands for as long as its record is kept in this process, and ends with it (``Keeper``). Its bytes count as
+    the record's do.
+    """
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one at all."""
+        ...
+
+    def recall(self, request: bytes) -> Form | None: ...
+
+    def remember(self, request: bytes, form: Form) -> None:
+        """Nothing comes of it where the record is not kept, or there is no room beside it."""
+        ...
 
 
 class Calls(Protocol):

@@ -22,6 +22,7 @@ from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
 from gateway.edge.presence import Presence
 from gateway.edge.refusals import Refusals
+from gateway.edge.retries import Retries
 from gateway.edge.tracing import Recorded, tracing, untraced
 from gateway.edge.well_known import WellKnown
 from gateway.edge.whole import write
@@ -42,6 +43,7 @@ from gateway.protocol.exchange import Call
 from gateway.protocol.fingerprint import Body, Digester, RequestFacts
 from gateway.protocol.headers import CALLER, Header, Headers, values
 from gateway.protocol.model import Claim, Origin, RecordId, StoredResponse
+from gateway.protocol.outcomes import Outcome
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import OnConflict, OnUnknown
 from gateway.proxying.forwarding import Forwarding
@@ -92,7 +94,7 @@ class Plan:
 
 class Visit(NamedTuple):
     """One request at the edge. ``cycle``: by which an answer is written at once, where its caller knows HTTP/1.1;
-    ``who``: the caller, where the gateway knows them."""
+    ``came``: its bytes, where they came in one piece and alone; ``who``: the caller, where the gateway knows them."""
 
     head: Head
     trace: bytes
@@ -100,6 +102,7 @@ class Visit(NamedTuple):
     send: Send
     presence: Presence
     cycle: RequestResponseCycle | None
+    came: bytes = b""
     recorded: Recorded | None = None
     who: KnownCaller | None = None
 
@@ -124,6 +127,7 @@ class Edge:
         entrance: Entrance | None = None,
         refusals: Refusals | None = None,
         tracer: Tracer | None = None,
+        retries: Retries | None = None,
     ) -> None:
         self._routes = routes
         self._plans = {route.name: Plan(route, entrance) for route in routes.routes}
@@ -134,6 +138,7 @@ class Edge:
         self._face = face
         self._places = Places(most_calls)
         self._refusals = refusals
+        self._retries = retries
         self._well_known = WellKnown(routes)
         self._trace = untraced if tracer is None else tracing(tracer)
 
@@ -156,7 +161,7 @@ class Edge:
         cycle = state.pop("cycle", None)
         route = self._routes.find(head.host, head.path, head.method)
         head, trace, recorded = self._trace(head, route)
-        visit = Visit(head, trace, receive, tell, state["presence"], cycle, recorded)
+        visit = Visit(head, trace, receive, tell, state["presence"], cycle, state.pop("came", b""), recorded)
         plan = self._plans[route.name] if route else None
         try:
             await self._serve(visit, plan)
@@ -202,7 +207,8 @@ class Edge:
             return await self._refuse(visit, None, found, close=close)
         self._observer.observe(seen.Answered("", "well-known", found.status))
         extra: list[Header] = [(b"Connection", b"close")] if close else []
-        return await self._answer(visit, None, Reply(None, found), None, extra)
+        await self._answer(visit, None, Reply(None, found), None, extra)
+        return None
 
     async def _maybe_guarded(self, visit: Visit, plan: Plan) -> None:
         head, policy = visit.head, plan.route.policy
@@ -252,7 +258,10 @@ class Edge:
         if self._refusals is not None and _refuses(reply):
             await self._refusals.met(caller, self._counted(visit, plan))
         extra: list[Header] = [(b"Connection", b"close")] if self._exchanges.closing else []
-        return await self._answer(visit, plan, reply, exchange.answer, extra)
+        written = await self._answer(visit, plan, reply, exchange.answer, extra)
+        if self._retries is not None and written and visit.came and reply.outcome is Outcome.REPLAYED and not extra:
+            record, response = exchange.record_id, reply.response
+            self._retries.remember(visit.came, record, plan.route.name, response.status, written)
 
     async def _too_many_refusals(self, visit: Visit, plan: Plan, pause: int) -> None:
         """Whoever tries key after key hears no more of any for a while."""
@@ -360,7 +369,8 @@ class Edge:
 
     async def _answer(
         self, visit: Visit, plan: Plan | None, reply: Reply, answer: Answer | None, extra: list[Header] | None = None
-    ) -> None:
+    ) -> bytes:
+        """What went out, where that was the whole answer at once and its connection goes on."""
         if visit.recorded is not None:
             visit.recorded.answered(reply)
         origin = self._face.public_origin or visit.head.caller.scheme.encode() + b"://" + visit.head.caller.host
@@ -369,12 +379,13 @@ class Edge:
             if reply.response.origin is Origin.GATEWAY and not values(reply.response.headers, b"date"):
                 fields += _date()
             whole, body = fields + extra if extra else fields, reply.response.body
-            if visit.cycle is not None and write(visit.cycle, status, whole, body, close=bool(extra)):
-                return
+            if visit.cycle is not None and (data := write(visit.cycle, status, whole, body, close=bool(extra))):
+                return data if visit.cycle.keep_alive else b""
             await visit.send({"type": "http.response.start", "status": status, "headers": whole})
             await visit.send({"type": "http.response.body", "body": body})
         elif answer is not None:
             await self._stream(visit, status, fields, answer)
+        return b""
 
     async def _stream(self, visit: Visit, status: int, fields: list[Header], answer: Answer) -> None:
         """Passes the body on as it comes. One that breaks off ends the connection, so that it never looks whole."""

@@ -15,23 +15,24 @@ from gateway.protocol.headers import Header
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def write(cycle: RequestResponseCycle, status: int, fields: Sequence[Header], body: bytes, *, close: bool) -> bool:
-    """Whether the answer was written and the cycle ended. ``close``: its fields say that the connection ends."""
+def write(cycle: RequestResponseCycle, status: int, fields: Sequence[Header], body: bytes, *, close: bool) -> bytes:
+    """What was written, ending the cycle; empty where nothing was. ``close``: its fields end the connection."""
     if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
-        return False
+        return b""
     head = b"\r\n".join([b"%b: %b" % (name.lower(), value) for name, value in fields]) + b"\r\n"
     if not _plain(head, len(fields), len(body)):
-        return False
+        return b""
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.keep_alive = cycle.keep_alive and not close
     ends = b"" if cycle.keep_alive or close else b"connection: close\r\n"
-    cycle.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], head, ends, body))
+    data = b"%b%b%b\r\n%b" % (STATUS_LINE[status], head, ends, body)
+    cycle.transport.write(data)
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
-    return True
+    return data
 
 
 def _plain(head: bytes, fields: int, length: int) -> bool:

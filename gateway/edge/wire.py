@@ -14,6 +14,7 @@ from gateway.edge.leaving import Exit, close_when_heard
 from gateway.edge.old_callers import Unchunked
 from gateway.edge.pace import Pace
 from gateway.edge.paced import PacedProtocol
+from gateway.edge.retries import Retries
 from gateway.policies.downstream import Downstream
 from gateway.ports import Observer
 from gateway.protocol import observations as seen
@@ -44,6 +45,7 @@ class GuardedProtocol(PacedProtocol):
 
     problem_base: ClassVar[str] = problems.URN
     most_connections: ClassVar[int] = Downstream().max_connections
+    retries: ClassVar[Retries | None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         super().__init__(*args, **kwargs)
@@ -83,10 +85,29 @@ class GuardedProtocol(PacedProtocol):
         """Bytes from downstream, until the first refusal."""
         if self._closed_for_input:
             return
-        head_before = self._head_bytes
+        retries = self.retries
+        between = retries is not None and self._is_between()
+        if retries is not None and between and (answer := retries.answer(data)) is not None:
+            self._turn += 1
+            self._write(answer)
+            return
+        head_before, turn = self._head_bytes, self._turn
         self._heard += len(data)
         super().data_received(data)
         self._weigh(head_before + len(data))
+        if between and self._turn == turn + 1 and not self._closed_for_input and not self._in_head:
+            self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        """What came is one request and no other; if it is whole, the application may know. It has not begun yet."""
+        if not self.cycle.more_body:
+            cast("dict[str, Any]", self.cycle.scope)["state"]["came"] = data
+
+    def _is_between(self) -> bool:
+        """Whether one call is over and the next has not begun: what comes now is the beginning of a request."""
+        cycle: RequestResponseCycle | None = self.cycle  # None until the first request, whatever its stub says.
+        over = cycle is None or (cycle.response_complete and not cycle.more_body)
+        return over and not self._in_head and not self.flow.write_paused and not self.transport.is_closing()
 
     def _weigh(self, head_bytes: int) -> None:
         """In the middle of a head: how large it is. In that of a body: how much of it is none."""
@@ -200,10 +221,13 @@ class GuardedProtocol(PacedProtocol):
         close_when_heard(self.loop, self.transport)
 
 
-def guarding(base: str, observer: Observer, downstream: Downstream) -> type[GuardedProtocol]:
+def guarding(
+    base: str, observer: Observer, downstream: Downstream, retries: Retries | None = None
+) -> type[GuardedProtocol]:
     """The connections of one gateway: ``base`` is put before a problem's name."""
     patient = {"pace": Pace(downstream.patience), "most_connections": downstream.max_connections}
-    return type("Connection", (GuardedProtocol,), {"problem_base": base, "observer": observer, **patient})
+    known = {"problem_base": base, "observer": observer, "retries": retries}
+    return type("Connection", (GuardedProtocol,), {**known, **patient})
 
 
 def _on_the_wire(problem: Problem, base: str) -> bytes:

@@ -125,6 +125,11 @@ class Exchange:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.answer: Answer | None = None
 
+    @property
+    def record_id(self) -> RecordId:
+        """Which record the call is about."""
+        return self._errand.claim.id
+
     async def run(self) -> None:
         """From the claim to the last word."""
         try:

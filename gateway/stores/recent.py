@@ -14,9 +14,9 @@ no store by name, and writes nothing down; an answer lies here as it goes to its
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gateway.ports import Calls, Clock, Observer
+from gateway.ports import Calls, Clock, Form, Observer
 from gateway.protocol import observations as seen
 from gateway.protocol.claims import judge
 from gateway.protocol.model import (
@@ -35,8 +35,11 @@ UNHEARD = 1.0
 # One answer may take this part of the room at most, so that it pushes out few others.
 LARGEST = 16
 
-# Bytes beside an answer's own, measured: the record, its digests, and the pair of each field.
-RECORD, FIELD = 1200, 160
+# Bytes beside an answer's own, measured: the record, its digests, and the pair of each field; and beside a form's.
+RECORD, FIELD, FORM = 1200, 160, 400
+
+# Requests that differ in what does not matter for a replay are kept in so many forms.
+FORMS = 4
 
 # Seconds, at least, between two looks at what has ended.
 _SELDOM = 1.0
@@ -46,15 +49,17 @@ _ANSWERED = seen.RecentAnswered()
 
 @dataclass(slots=True)
 class _Copy:
-    """A completed record, how large it is in bytes, and until when it is believed (monotonic)."""
+    """A completed record, how large it is in bytes, and until when it is believed (monotonic); ``forms``: the requests
+    whose answer is known in its form on the wire."""
 
     record: Completed
     size: int
     until: float
+    forms: list[bytes] = field(default_factory=list[bytes])
 
 
 class Recent:
-    """``ports.Calls`` over another, and its ``ports.Keeper``. ``most``: bytes in all; ``longest``: seconds."""
+    """``ports.Calls`` over another, its ``ports.Keeper`` and ``ports.Forms``. ``most``: bytes; ``longest``: seconds."""
 
     def __init__(self, store: Calls, clock: Clock, observer: Observer, most: int, longest: float) -> None:
         self._store = store
@@ -65,6 +70,7 @@ class Recent:
         self._lasts = min(longest, UNHEARD)
         # By digest, the oldest first.
         self._copies: dict[bytes, _Copy] = {}
+        self._forms: dict[bytes, tuple[_Copy, Form]] = {}
         self._taken = 0
         # Grows with each word: what was asked before it may be out of date, whichever record it was about.
         self._words = 0
@@ -87,6 +93,30 @@ class Recent:
             self._keep(verdict.known, verdict.response, asked, verdict.rest.total_seconds())
         return verdict
 
+    @property
+    def any(self) -> bool:
+        """``ports.Forms``."""
+        return bool(self._forms)
+
+    def recall(self, request: bytes) -> Form | None:
+        """The form that answers the request, while its record is believed."""
+        found = self._forms.get(request)
+        if found is None or found[0].until <= self._clock.monotonic():
+            return None
+        self._observer.observe(_ANSWERED)
+        return found[1]
+
+    def remember(self, request: bytes, form: Form) -> None:
+        """Beside its record, if that is kept and there is room without pushing out anything."""
+        copy, size = self._copies.get(form.id.digest), FORM + len(form.data)
+        if copy is None or request in self._forms or len(copy.forms) >= FORMS or self._taken + size > self._most:
+            return
+        copy.forms.append(request)
+        copy.size += size
+        self._taken += size
+        self._forms[request] = copy, form
+        self._observer.observe(seen.RecentKept(size))
+
     def forgotten(self, record_id: RecordId) -> None:
         """Law K1."""
         self._words += 1
@@ -105,6 +135,7 @@ class Recent:
         if self._timer is not None:
             self._timer.cancel()
         self._copies.clear()
+        self._forms.clear()
 
     def _keep(self, record: Completed, response: StoredResponse, asked: float, rest: float) -> None:
         fields = sum([len(name) + len(value) + FIELD for name, value in response.headers])
@@ -126,6 +157,8 @@ class Recent:
         copy = self._copies.pop(digest, None)
         if copy is not None:
             self._taken -= copy.size
+            for request in copy.forms:
+                del self._forms[request]
             self._observer.observe(seen.RecentDropped(reason, copy.size))
 
     def _end(self, now: float) -> None:

@@ -11,6 +11,7 @@ from socket import socket
 from gateway.config.configuration import Configuration
 from gateway.edge.app import Edge, Face
 from gateway.edge.listener import Listener
+from gateway.edge.retries import Retries
 from gateway.edge.tls import server_context
 from gateway.edge.wire import GuardedProtocol, guarding
 from gateway.errors import StoreUnfit
@@ -95,6 +96,9 @@ class Serving:
         most = downstream.max_calls
         self._letting = letting = Letting(configuration, store.digester, observer, clock)
         entrance, refusals = letting.entrance, letting.refusals
+        # Where the same bytes do not always ask for the same answer, each of them is looked at.
+        alike = entrance is None and refusals is None and telemetry.tracer is None
+        retries = Retries(self._recent, observer) if alike and self._recent is not None else None
         edge = Edge(
             configuration.routes,
             self.exchanges,
@@ -106,11 +110,12 @@ class Serving:
             entrance,
             refusals,
             telemetry.tracer,
+            retries,
         )
         telemetry.metrics.in_flight = edge.in_flight
         for route in configuration.routes.routes:
             self._hop.open(route.target)
-        self._listener = Listener(edge, listening, guarding(base, observer, downstream), tls)
+        self._listener = Listener(edge, listening, guarding(base, observer, downstream, retries), tls)
 
     @property
     def address(self) -> str:

@@ -35,7 +35,8 @@ TIMEOUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """``key`` of the n-th call; ``outcome`` that it must have; ``kept``: whether replays are kept in the process."""
+    """``key`` of the n-th call; ``outcome`` that it must have; ``kept``: whether replays are kept in the process;
+    ``varied``: no two requests are the same bytes."""
 
     name: str
     store: str
@@ -44,6 +45,7 @@ class Course:
     target: bytes = b"/charges"
     encryption: tuple[str, ...] = ()
     kept: bool = False
+    varied: bool = False
 
 
 def _none(_: int) -> None:
@@ -64,7 +66,8 @@ COURSES = (
     Course("replay, memory", "memory", _same, b"replayed"),
     Course("first call, Redis", "redis", _new, b"executed"),
     Course("replay, Redis", "redis", _same, b"replayed"),
-    Course("replay, kept in the process", "redis", _same, b"replayed", kept=True),
+    Course("replay, kept in the process", "redis", _same, b"replayed", kept=True, varied=True),
+    Course("replay, kept in the process, same bytes", "redis", _same, b"replayed", kept=True),
     Course("first call, Redis, sealed 10 KiB", "redis", _new, b"executed", b"/large", ("a secret of the test",)),
     Course("replay, Redis, sealed 10 KiB", "redis", _same, b"replayed", b"/large", ("a secret of the test",)),
 )
@@ -114,12 +117,12 @@ class _Caller(asyncio.Protocol):
         return await self._answer
 
 
-def _request(target: bytes, key: bytes | None) -> bytes:
+def _request(target: bytes, key: bytes | None, number: int) -> bytes:
     named = b"" if key is None else b"Idempotency-Key: %b\r\n" % key
     fields = (
-        b"Host: pay.example\r\nUser-Agent: payments/3.1\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n"
+        b"Host: pay.example\r\nUser-Agent: payments/3.1.%03d\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer sk_test_1\r\n"
-    )
+    ) % number
     return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (target, fields, named, len(BODY), BODY)
 
 
@@ -176,7 +179,7 @@ async def _counted(course: Course, store: str) -> Counted:
         async def call() -> bytes:
             nonlocal number
             number += 1
-            head = await caller.call(_request(course.target, course.key(number)))
+            head = await caller.call(_request(course.target, course.key(number), number if course.varied else 0))
             # What is done behind the answer belongs to the call.
             for _ in range(4):
                 await asyncio.sleep(0)

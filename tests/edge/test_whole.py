@@ -49,7 +49,9 @@ class Cycle:
 
 
 def written(cycle: Cycle, *fields: Header, body: bytes = b"{}", close: bool = False) -> bool:
-    return write(cast("RequestResponseCycle", cycle), 201, fields, body, close=close)
+    data = write(cast("RequestResponseCycle", cycle), 201, fields, body, close=close)
+    assert data == cycle.written
+    return bool(data)
 
 
 LENGTH = (b"Content-Length", b"2")

@@ -421,7 +421,12 @@ MUTANTS = (
             "judge(copy.record, claim, copy.record.created_at)",
             "judge(copy.record, replace(claim, identity=copy.record.identity), copy.record.created_at)",
         ),
-        ("stores.recent", "from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n"),
+        ("stores.recent", "import dataclass, field\n", "import dataclass, field, replace\n"),
+    ),
+    _mutant(
+        "an answer in its form outlives its record",
+        (RECENT, "tests/scenarios/test_retries.py"),
+        ("stores.recent", "                del self._forms[request]\n", "                pass\n"),
     ),
     _mutant(
         "what is kept outlives its retention",

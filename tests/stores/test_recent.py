@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.errors import StoreUnavailable
+from gateway.ports import Form
 from gateway.protocol.model import (
     BodyForm,
     Busy,
@@ -23,7 +24,7 @@ from gateway.protocol.model import (
     Verdict,
 )
 from gateway.stores.memory import MemoryStore
-from gateway.stores.recent import LARGEST, UNHEARD, Recent
+from gateway.stores.recent import FORMS, LARGEST, UNHEARD, Recent
 from tests.stores.backends import Bench, MemoryBackend
 from tests.stores.contract import StoreContract
 from tests.stores.recents import LONGEST, MOST, MovedClock, Noted, RecentBackend
@@ -237,6 +238,66 @@ def test_nothing_lies_in_memory_after_its_end_though_nobody_calls() -> None:
         assert (scene.noted.dropped, scene.noted.taken) == (["age"], 0)
 
     play(scenario, longest=0.05)
+
+
+def form(of: Claim, data: bytes = b"HTTP/1.1 201 Created") -> Form:
+    return Form(of.id, "api", 201, data)
+
+
+def any_of(scene: Scene) -> bool:
+    """Whether a form is known just now."""
+    return scene.recent.any
+
+
+def test_a_form_stands_as_long_as_its_record_is_believed() -> None:
+    async def scenario(scene: Scene) -> None:
+        first = await scene.completed()
+        scene.recent.remember(b"request", form(first))
+        assert not any_of(scene), "its record is not kept yet"
+        await scene.replayed()
+        scene.recent.remember(b"request", form(first))
+        assert any_of(scene)
+        assert scene.recent.recall(b"request") == form(first)
+        assert scene.recent.recall(b"another") is None
+        scene.clock.now += LONGEST
+        assert scene.recent.recall(b"request") is None
+        await scene.replayed()
+        assert scene.recent.recall(b"request") is None, "a record that was asked for again begins without forms"
+        assert not any_of(scene)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("end", ["forgotten", "unheard"])
+def test_a_form_ends_with_its_record_and_its_bytes_with_it(end: str) -> None:
+    async def scenario(scene: Scene) -> None:
+        first = await scene.completed()
+        await scene.replayed()
+        before = scene.noted.taken
+        scene.recent.remember(b"request", form(first))
+        assert scene.noted.taken > before
+        if end == "forgotten":
+            await scene.store.forget(first.id, 1)
+        else:
+            scene.recent.heeds(others=False)
+        assert scene.recent.recall(b"request") is None
+        assert (scene.recent.any, scene.noted.taken) == (False, 0)
+
+    play(scenario)
+
+
+def test_forms_take_no_more_room_than_there_is_and_push_out_nothing() -> None:
+    async def scenario(scene: Scene) -> None:
+        first = await scene.completed()
+        await scene.replayed()
+        scene.recent.remember(b"large", form(first, bytes(MOST)))
+        assert not scene.recent.any
+        for number in range(FORMS + 1):
+            scene.recent.remember(b"%d" % number, form(first))
+        known = [scene.recent.recall(b"%d" % number) is not None for number in range(FORMS + 1)]
+        assert known == [True] * FORMS + [False]
+
+    play(scenario)
 
 
 def test_a_verdict_tells_the_record_that_it_was_made_of() -> None:
