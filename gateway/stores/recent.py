@@ -82,6 +82,8 @@ class Recent:
         """Law S1 is the store's; here is only what it said already."""
         asked, words = self._clock.monotonic(), self._words
         copy = self._copies.get(claim.id.digest)
+        if claim.others and copy is None:
+            copy = next((kept for each in claim.ids if (kept := self._copies.get(each.digest)) is not None), None)
         if copy is not None and asked < copy.until:
             # Until then any moment judges it alike, and this one is surely before its end.
             verdict = judge(copy.record, claim, copy.record.created_at)
