@@ -25,12 +25,14 @@ class Probe:
 class Readiness:
     """Whether new calls are welcome: the authority can grant, somebody serves, and nobody has asked it to stop.
 
-    ``working``: whether any process serves callers, where that is not this one.
+    ``working``: whether any process serves callers, where that is not this one. ``started``: it has come to serve once;
+    ``draining``: it has been asked to stop, and new calls should go elsewhere, though they are still taken for a while.
     """
 
     def __init__(self, probes: Sequence[Probe], working: Callable[[], bool] | None) -> None:
         self._probes = probes
         self._working = working
+        self.started = False
         self.draining = False
 
     async def answer(self) -> JSONResponse:
@@ -38,9 +40,18 @@ class Readiness:
         stores = {probe.name: await _state(probe) for probe in self._probes}
         granting = all(state["state"] == "ok" for state in stores.values() if state["role"] == "authority")
         working = self._working is None or self._working()
-        ready = granting and working and not self.draining
-        status = "ready" if ready else "draining" if self.draining else "unavailable"
+        ready = granting and working and self.started and not self.draining
+        status = "ready" if ready else self._phase()
         return JSONResponse({"status": status, "stores": stores}, 200 if ready else 503)
+
+    def begun(self) -> JSONResponse:
+        """200 from the moment on at which it has come to serve, whatever happens then."""
+        return JSONResponse({"status": "started" if self.started else "starting"}, 200 if self.started else 503)
+
+    def _phase(self) -> str:
+        if self.draining:
+            return "draining"
+        return "unavailable" if self.started else "starting"
 
 
 async def _state(probe: Probe) -> dict[str, str]:
@@ -58,6 +69,10 @@ def health(readiness: Readiness, metrics: Exposition) -> APIRouter:
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
+
+    @router.get("/startupz")
+    async def startupz() -> JSONResponse:
+        return readiness.begun()
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:

@@ -54,6 +54,7 @@ def build(settings: Settings, otlp: Otlp) -> Configuration:
         digest_keys=_digest_keys(settings.digest),
         encryption_keys=tuple(settings.encryption.keys),
         shutdown_grace=longest + GRACE_MARGIN if settings.shutdown_grace is None else settings.shutdown_grace,
+        shutdown_delay=settings.shutdown_delay,
         routes=RouteTable(routes),
         problem_base_url=settings.problem_base_url,
         public_url=origin(settings.public_url) if settings.public_url else None,

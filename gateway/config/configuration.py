@@ -69,6 +69,7 @@ class Configuration:
     digest_keys: tuple[bytes | None, ...] = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     shutdown_grace: timedelta
+    shutdown_delay: timedelta
     # Not shown: a header that a route sets upstream is often a credential.
     routes: RouteTable = field(repr=False)
     problem_base_url: str | None

@@ -298,6 +298,11 @@ class Settings(Shape):
     shutdown_grace: Duration | None = default(
         None, "How long SIGTERM waits; unset: the longest timeout.total and 5s.", "95s"
     )
+    shutdown_delay: Duration = default(
+        "0s",
+        "How long SIGTERM is kept from callers: /readyz answers 503 at once, and calls are still taken, until whoever "
+        "shares them out has noticed.",
+    )
     problem_base_url: ProblemBase | None = default(None, "Put before a problem's name in its type; unset: a URN.")
     public_url: PublicOrigin | None = default(
         None, "The origin that callers see, for Location; unset: http and the Host they sent."

@@ -124,6 +124,10 @@ class Listener:
                 connection.look(min(now - before, 2 * self._pace.every))
         self._looking = loop.call_later(self._pace.every, self._look, loop, now)
 
+    def retire(self) -> None:
+        """Serves on; from now on each connection ends behind its next answer."""
+        self._protocol.retiring = True
+
     def close(self) -> None:
         """Accepts no more; idle connections end now, others with what they carry."""
         for server in self._server.servers:

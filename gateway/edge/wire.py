@@ -46,6 +46,8 @@ class GuardedProtocol(PacedProtocol):
     problem_base: ClassVar[str] = problems.URN
     most_connections: ClassVar[int] = Downstream().max_connections
     retries: ClassVar[Retries | None] = None
+    # The gateway is about to stop: an answer tells its caller to connect anew, and so elsewhere.
+    retiring: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         super().__init__(*args, **kwargs)
@@ -86,7 +88,7 @@ class GuardedProtocol(PacedProtocol):
         if self._closed_for_input:
             return
         retries = self.retries
-        between = retries is not None and self._is_between()
+        between = retries is not None and not self.retiring and self._is_between()
         if retries is not None and between and (answer := retries.answer(data)) is not None:
             self._turn += 1
             self._write(answer)
@@ -105,8 +107,8 @@ class GuardedProtocol(PacedProtocol):
 
     def _is_between(self) -> bool:
         """Whether one call is over and the next has not begun: what comes now is the beginning of a request."""
-        cycle: RequestResponseCycle | None = self.cycle  # None until the first request, whatever its stub says.
-        over = cycle is None or (cycle.response_complete and not cycle.more_body)
+        cycle = self.cycle
+        over = not cycle or (cycle.response_complete and not cycle.more_body)
         return over and not self._in_head and not self.flow.write_paused and not self.transport.is_closing()
 
     def _weigh(self, head_bytes: int) -> None:
@@ -170,6 +172,8 @@ class GuardedProtocol(PacedProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own signature
         self._answering = cycle
         cycle.transport = self._exit
+        if self.retiring:
+            cycle.keep_alive = False
         if cycle.scope["http_version"] == "1.0":
             app = Unchunked(cycle, app)
         else:

@@ -88,7 +88,7 @@ class Hand:
         del self._answered[number]
 
     def tell(self, word: str) -> None:
-        """``stop`` or ``hurry``."""
+        """``retire``, ``stop`` or ``hurry``."""
         self._lines.tell(word)
 
     def kill(self) -> None:
@@ -130,6 +130,10 @@ class Crew:
         hands = list(self._hands)
         await asyncio.gather(*(hand.count() for hand in hands))
         return summed([self._past, *(hand.counts for hand in self._hands)])
+
+    def retire(self) -> None:
+        """Every worker serves on, and ends each connection behind its next answer."""
+        self._tell("retire")
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Every worker finishes what it has in flight."""

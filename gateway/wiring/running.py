@@ -6,7 +6,7 @@ this one keeps the operator's listener, the sweeps, the reconciler, and what all
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from socket import socket
 from typing import Protocol
@@ -60,9 +60,11 @@ class Started:
 
 
 class Callers(Protocol):
-    """Whoever serves callers: this process, or a crew of others."""
+    """Whoever serves callers: this process, or a crew of others. Retired, it serves on, each connection once more."""
 
     async def start(self) -> None: ...  # noqa: D102 - see the class
+
+    def retire(self) -> None: ...  # noqa: D102 - see the class
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None: ...  # noqa: D102 - see the class
 
@@ -117,6 +119,7 @@ class Running:
         except BaseException:
             await running.stop()
             raise
+        running._readiness.started = True
         return running
 
     async def describe(self) -> Started:
@@ -143,6 +146,7 @@ class Running:
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""
         self._readiness.draining = True
+        await self._retire(hurry or asyncio.Event())
         await self.callers.stop(hurry)
         await self._asking.stop()
         self._sweeping.cancel()
@@ -152,6 +156,15 @@ class Running:
             await self._pushing.stop(LAST_EXPORT)
         await self._telemetry.stop()
         await self._store.close()
+
+    async def _retire(self, hurry: asyncio.Event) -> None:
+        """Serves on for ``shutdown_delay``, while those who ask whether it is ready hear that it is not."""
+        delay = self._configuration.shutdown_delay.total_seconds()
+        if not delay or not self._readiness.started:
+            return
+        self.callers.retire()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), delay)
 
     def _operators(self, digester: Digester) -> Outermost:
         """What operators reach."""

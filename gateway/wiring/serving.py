@@ -127,6 +127,10 @@ class Serving:
         self._letting.start()
         await self._listener.start()
 
+    def retire(self) -> None:
+        """Serves on, and ends each connection behind its next answer, so that callers find their way elsewhere."""
+        self._listener.retire()
+
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Accepts no more, finishes what is in flight, settles every claim it holds; ``hurry`` ends the grace early."""
         self.exchanges.closing = True

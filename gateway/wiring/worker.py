@@ -49,7 +49,7 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
     await serving.start()
     parent.tell("serving")
     telling = asyncio.create_task(_tell_counts(parent, telemetry))
-    following = asyncio.create_task(_follow(parent, telemetry, stop, hurry))
+    following = asyncio.create_task(_follow(parent, telemetry, serving, stop, hurry))
     await stop.wait()
     await serving.stop(hurry)
     telling.cancel()
@@ -63,11 +63,15 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
     return 0
 
 
-async def _follow(parent: Lines, telemetry: Telemetry, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+async def _follow(
+    parent: Lines, telemetry: Telemetry, serving: Serving, stop: asyncio.Event, hurry: asyncio.Event
+) -> None:
     while (heard := await parent.heard()) is not None:
         match heard["word"]:
             case "count":
                 parent.tell("counts", counts=telemetry.metrics.snapshot(), asked=heard["asked"])
+            case "retire":
+                serving.retire()
             case "stop":
                 stop.set()
             case _:

@@ -17,10 +17,10 @@ async def ill() -> None:
 
 
 def told(
-    *probes: Probe, draining: bool = False, working: Callable[[], bool] | None = None
+    *probes: Probe, started: bool = True, draining: bool = False, working: Callable[[], bool] | None = None
 ) -> tuple[int, dict[str, object]]:
     readiness = Readiness(probes, working)
-    readiness.draining = draining
+    readiness.started, readiness.draining = started, draining
     answer = asyncio.run(readiness.answer())
     return answer.status_code, json.loads(bytes(answer.body))
 
@@ -51,3 +51,15 @@ def test_where_others_serve_callers_one_of_them_has_to() -> None:
     assert told(Probe("postgres", "authority", well), working=lambda: True)[0] == 200
     status, body = told(Probe("postgres", "authority", well), working=lambda: False)
     assert (status, body["status"]) == (503, "unavailable")
+
+
+def test_a_gateway_is_not_ready_before_it_has_come_to_serve() -> None:
+    status, body = told(Probe("postgres", "authority", well), started=False)
+    assert (status, body["status"]) == (503, "starting")
+
+
+def test_what_has_started_stays_so_whatever_happens_then() -> None:
+    readiness = Readiness([Probe("postgres", "authority", ill)], None)
+    assert (readiness.begun().status_code, readiness.begun().body) == (503, b'{"status":"starting"}')
+    readiness.started = readiness.draining = True
+    assert (readiness.begun().status_code, readiness.begun().body) == (200, b'{"status":"started"}')

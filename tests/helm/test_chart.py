@@ -149,6 +149,13 @@ def longest(seconds: int, drain: int = 5) -> int:
 def test_a_pod_is_given_the_time_that_its_longest_call_may_take(name: str, seconds: int) -> None:
     pod = one(rendered(values_of(CHART / "ci" / f"{name}-values.yaml")), "Deployment")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == seconds
+    # It is told not to be ready, and serves on, for as long as the chart says, and nothing sleeps in its place.
+    (container,) = pod["containers"]
+    assert "lifecycle" not in container
+    values = values_of(CHART / "ci" / f"{name}-values.yaml")
+    file = YAML(typ="safe").load(configuration(rendered(values)))
+    assert file["shutdown_delay"] == f"{values.get('drainSeconds', 5)}s"
+    assert container["startupProbe"]["httpGet"]["path"] == "/startupz"
 
 
 def test_the_embedded_store_is_one_gateway_on_a_volume_that_outlives_it() -> None:

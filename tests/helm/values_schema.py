@@ -13,7 +13,7 @@ CHART = Path(__file__).parents[2] / "helm" / "idempotency-gateway"
 PLACE = CHART / "values.schema.json"
 
 # What the chart sets by itself.
-_SET_BY_CHART = ("listen", "store")
+_SET_BY_CHART = ("listen", "store", "shutdown_delay")
 
 
 def values_schema() -> dict[str, Any]:
