@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from gateway.policies.callers import KnownCaller, Rate
 from gateway.policies.reconciling import Question, Told, Untold
 from gateway.policies.routing import Target
+from gateway.policies.tokens import TokenFault
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.headers import Headers
@@ -367,6 +368,18 @@ class Keys(Protocol):
     """
 
     def holder(self, digest: bytes) -> KnownCaller | None: ...
+
+
+class Verifier(Protocol):
+    """Whom a token names.
+
+    V1. ``caller`` of a token is whom it names while it is good, by the issuer's keys as they are published; one that
+        was judged before is judged again a minute later at the latest, and when keys change.
+    V2. It never fails, and takes no longer than a second and its own computing: where the issuer's keys are not to be
+        had, or too old, the token is ``UNVERIFIABLE``.
+    """
+
+    async def caller(self, token: bytes) -> KnownCaller | TokenFault: ...
 
 
 # In seconds: how soon a change of a file of keys is seen.

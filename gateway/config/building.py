@@ -4,7 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from gateway.config.caller_building import build_entry, build_limits, credentials, need_of, scope_of
+from gateway.config.caller_building import (
+    build_entry,
+    build_limits,
+    build_tokens,
+    ends_here,
+    need_of,
+    scope_of,
+)
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, StoreChoice
 from gateway.config.otlp import Otlp
 from gateway.config.policy_settings import Key, PolicySettings
@@ -48,6 +55,7 @@ def build(settings: Settings, otlp: Otlp) -> Configuration:
         admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
         downstream=_downstream(settings.downstream),
         entry=build_entry(settings),
+        tokens=build_tokens(settings),
         limits=build_limits(settings),
         store=_store(settings.store),
         replay_cache=ReplayCache(settings.replay_cache.max_bytes, settings.replay_cache.max_age),
@@ -106,7 +114,7 @@ def origin(url: BaseUrl) -> str:
 def build_route(settings: Settings, route: RouteSettings) -> Route:
     """One route, its policy laid over the one for all."""
     match = route.match
-    target = _target(route.upstream, ends_here=credentials(settings))
+    target = _target(route.upstream, ends=ends_here(settings))
     policy = merged_policy(settings.policy, route.policy)
     return Route(
         name=route.name,
@@ -138,8 +146,8 @@ def _laid_over(below: AnyShape, above: AnyShape) -> AnyShape:
     return below.model_copy(update=changes)
 
 
-def _target(upstream: UpstreamSettings, ends_here: frozenset[str]) -> Target:
-    """``ends_here``: fields that show the gateway who calls, and nobody behind it."""
+def _target(upstream: UpstreamSettings, ends: frozenset[str]) -> Target:
+    """``ends``: fields that show the gateway who calls, and nobody behind it."""
     url, tls = upstream.url, upstream.tls
     return Target(
         scheme=url.scheme,
@@ -151,7 +159,7 @@ def _target(upstream: UpstreamSettings, ends_here: frozenset[str]) -> Target:
         max_connections=upstream.max_connections,
         tls=Tls(tls.ca, tls.certificate, tls.key),
         set_headers=tuple((name.encode(), value) for name, value in upstream.headers.set.items()),
-        remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends_here)),
+        remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends)),
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,
         proxy=None if upstream.proxy is None else replace(upstream.proxy, ca=upstream.proxy_ca),

@@ -29,7 +29,7 @@ def caller_complaints(settings: Settings) -> Complaints:
     if settings.limits.redis is not None and not counts:
         yield ("limits", "redis"), "has no effect: nothing is counted; add refusals, or callers, or remove it"
     listed = written(settings, ("callers",))
-    if listed and not settings.callers:
+    if listed and not asks(settings):
         yield ("callers",), "lets nobody in; add one, or remove it, and whoever reaches the gateway may call"
     if not asks(settings):
         if written(settings, ("caller_header",)) and not listed:
@@ -41,6 +41,8 @@ def caller_complaints(settings: Settings) -> Complaints:
     if settings.caller_header.lower().encode() in NOT_TO_BE_SET | MARKS | _TAKEN:
         told = f"cannot be {settings.caller_header}, which means something else already"
         yield ("caller_header",), f"{told}; name another header, such as X-Gateway-Key"
+    if written(settings, ("caller_header",)) and all(each.subject is not None for each in settings.callers):
+        yield ("caller_header",), "has no effect: no caller has a key; remove it"
     yield from _names(settings.callers)
     yield from _keys(settings.callers)
     yield from _routes(settings)
@@ -59,7 +61,7 @@ def _keys(callers: Sequence[CallerSettings]) -> Complaints:
     """A key has to tell one caller."""
     owners: dict[bytes, int] = {}
     for index, each in enumerate(callers):
-        if each.key is None and not each.keys:
+        if each.key is None and not each.keys and each.subject is None:
             yield ("callers", index), "has no key, so that nobody can be it; add key: sha256:HEX"
         given: list[tuple[Path, frozenset[bytes]]] = [] if each.key is None else [(("key",), each.key.digests)]
         given += [(("keys", number), key.digests) for number, key in enumerate(each.keys)]
@@ -74,7 +76,10 @@ def _keys(callers: Sequence[CallerSettings]) -> Complaints:
 def _routes(settings: Settings) -> Complaints:
     needs = {route.name: need_of(settings, route) for route in settings.routes}
     if all(need is Need.NONE for need in needs.values()):
-        yield ("callers",), "has no effect: callers: none stands on every route; remove it there, or here"
+        yield (
+            ("callers" if settings.callers else "jwt",),
+            "has no effect: callers: none stands on every route; remove it there, or here",
+        )
         return
     for index, each in enumerate(settings.callers):
         place: Place = ("callers", index, "routes")

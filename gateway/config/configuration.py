@@ -10,6 +10,7 @@ from gateway.config.units import Address
 from gateway.policies.callers import Entry, Limits
 from gateway.policies.downstream import Downstream
 from gateway.policies.routing import RouteTable, Tls
+from gateway.policies.tokens import Tokens
 
 DEFAULT_STORE = "idempotency-gateway.db"
 
@@ -80,3 +81,5 @@ class Configuration:
     otlp: Otlp = field(default_factory=Otlp)
     log_sample: float = 0.0
     log_most: int = 20
+    # None: nobody shows a token.
+    tokens: Tokens | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gateway.config.caller_settings import CallerSettings, LimitsSettings
+from gateway.config.caller_settings import CallerSettings, JwtSettings, LimitsSettings
 from gateway.config.configuration import Role
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.shapes import (
@@ -281,11 +281,12 @@ class Settings(Shape):
     admin: AdminSettings = made(AdminSettings, "The operator's listener.")
     downstream: DownstreamSettings = made(DownstreamSettings, "What callers may take of the gateway.")
     callers: list[CallerSettings] = made(
-        list, "Who may call, each by a key of their own; unset: whoever can reach the gateway."
+        list, "Who may call, each by a key of their own; unset, and no jwt: whoever can reach the gateway."
     )
     caller_header: HeaderName = default(
         "X-Gateway-Key", "The header that carries a caller's key; it ends at the gateway."
     )
+    jwt: JwtSettings | None = default(None, "Tokens by which callers may show who they are; unset: no token counts.")
     limits: LimitsSettings = made(LimitsSettings, "What is counted of callers over time.")
     store: StoreSettings = Field(
         default_factory=StoreSettings,

@@ -15,6 +15,7 @@ from gateway.config.files import (
     parse_pem_file,
     parse_secret_key,
 )
+from gateway.config.jwt_values import PublishedAt, parse_algorithm, parse_key_place
 from gateway.config.units import (
     ADDRESS,
     DURATION,
@@ -54,6 +55,7 @@ from gateway.config.urls import (
 )
 from gateway.policies.callers import Rate
 from gateway.policies.routing import Proxy
+from gateway.policies.tokens import ALGORITHMS
 from gateway.protocol.fingerprint import pointer_tokens
 
 
@@ -164,6 +166,12 @@ CallerKey = Annotated[
     BeforeValidator(parse_key_digests),
     _text("^sha256:[0-9a-fA-F]{64}$|^file:///.", "file:///run/secrets/shop-key"),
 ]
+KeyPlace = Annotated[
+    PublishedAt,
+    BeforeValidator(parse_key_place),
+    _text("^https://|^file:///.", "https://id.example.com/.well-known/jwks.json"),
+]
+JwtAlgorithm = Annotated[str, BeforeValidator(parse_algorithm), _text(f"^({'|'.join(ALGORITHMS)})$", *ALGORITHMS)]
 CallRate = Annotated[Rate, BeforeValidator(parse_rate), _text(RATE, "50/s", "600/m")]
 PemFile = Annotated[str, BeforeValidator(parse_pem_file), _text("^file:///", "file:///etc/ssl/own-ca.pem")]
 

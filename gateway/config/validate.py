@@ -14,6 +14,7 @@ from gateway.config.caller_building import need_of
 from gateway.config.caller_rules import caller_complaints, credential_complaints
 from gateway.config.documents import Place
 from gateway.config.findings import Finding, written
+from gateway.config.jwt_rules import jwt_complaints
 from gateway.config.policy_rules import findings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.route_rules import match_complaints, shadowed, upstream_complaints
@@ -27,7 +28,7 @@ LONGEST_KEPT = timedelta(seconds=60)
 
 Complaints = Iterator[tuple[Place, str]]
 
-_OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",), ("limits",))
+_OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",), ("jwt",), ("limits",))
 
 
 def complaints(settings: Settings, unread: frozenset[Place] = frozenset()) -> list[tuple[Place, str]]:
@@ -123,6 +124,7 @@ class _Judge:
         ):
             return
         yield from caller_complaints(self._settings)
+        yield from jwt_complaints(self._settings)
         for index in range(len(self._settings.routes)):
             yield from credential_complaints(self._settings, index, self._unread_policy(index))
 

@@ -84,7 +84,8 @@ class CallerKeys:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How callers say who they are. ``keys``: those who have keys, sent in ``header``, a lower-case field name."""
+    """How callers say who they are, those with tokens apart. ``keys``: those who have keys, sent in ``header``, a
+    lower-case field name."""
 
     header: str = "x-gateway-key"
     keys: Sequence[CallerKeys] = ()

@@ -182,7 +182,8 @@ class CallerAdmitted:
 @dataclass(frozen=True, slots=True)
 class CallerRefused:
     """A call was turned away for whose it is. ``caller``: as above, empty where nobody is known. ``reason``: ``none``,
-    ``several``, ``unknown`` (its credential), ``route``, ``rate`` (of calls) or ``refusals`` (of those it met)."""
+    ``several``, ``unknown`` (its credential), ``token-`` and what is wrong with a token, ``route``, ``rate`` (of calls)
+    or ``refusals`` (of those it met)."""
 
     route: str
     caller: str
@@ -202,6 +203,20 @@ class KeysUnreadable:
     """A file of callers' keys cannot be used; ``detail`` tells why, and what counts meanwhile."""
 
     file: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeysRead:
+    """The keys of the issuer of tokens have changed and count from now on; so many of them."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeysUnread:
+    """The keys of the issuer of tokens cannot be read; those that were read before count on for a while."""
+
     detail: str
 
 
@@ -352,6 +367,8 @@ Observation = (
     | CallerRefused
     | KeysRead
     | KeysUnreadable
+    | TokenKeysRead
+    | TokenKeysUnread
     | RatesAlone
     | RatesTogether
     | CountedAlone

@@ -104,6 +104,18 @@ def caller_unknown(detail: str, challenge: str) -> Problem:
     return Problem("caller-unknown", 401, title, detail, Outcome.REJECTED, challenge=challenge)
 
 
+def caller_unverifiable(retry_after: int) -> Problem:
+    """Nobody can tell at the moment whether a token is good: it is no 401, after which a caller would throw it away."""
+    detail = (
+        "The gateway has no keys at the moment by which this token could be verified. This call sent nothing; retry it "
+        f"with the same key after {retry_after} s."
+    )
+    title = "Callers cannot be verified"
+    return Problem(
+        "caller-unverifiable", 503, title, detail, Outcome.UNAVAILABLE, retryable=True, retry_after=retry_after
+    )
+
+
 def route_forbidden() -> Problem:
     """A known caller, on a route that is not theirs."""
     detail = "This caller may not use this route, so nothing was sent; ask the operator of the gateway for it."

@@ -35,6 +35,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
     seen.KeysRead: ("caller-keys-read", logging.INFO),
     seen.KeysUnreadable: ("caller-keys-unreadable", logging.ERROR),
+    seen.TokenKeysRead: ("token-keys-read", logging.INFO),
+    seen.TokenKeysUnread: ("token-keys-unread", logging.ERROR),
     seen.RatesAlone: ("rates-alone", logging.WARNING),
     seen.RatesTogether: ("rates-together", logging.INFO),
     seen.InternalFault: ("internal-fault", logging.ERROR),

@@ -68,6 +68,8 @@ METRICS: Mapping[type[Observation], Metric] = {
     ),
     seen.KeysRead: Metric("caller_keys_read", "Files of callers' keys that had changed and were read.", ()),
     seen.KeysUnreadable: Metric("caller_keys_unreadable", "Files of callers' keys that could not be used.", ()),
+    seen.TokenKeysRead: Metric("token_keys_read", "Times that the keys of the issuer of tokens had changed.", ()),
+    seen.TokenKeysUnread: Metric("token_keys_unread", "Times that the keys of the issuer ceased to be readable.", ()),
     seen.RatesAlone: Metric("rates_alone", "Times that the Redis where rates are counted stopped answering.", ()),
     seen.RatesTogether: Metric("rates_together", "Times that the Redis where rates are counted answered again.", ()),
     seen.CountedAlone: Metric("rates_counted_alone", "Calls counted by a process alone, for want of that Redis.", ()),

@@ -29,6 +29,12 @@ def unusable(configuration: Configuration) -> Iterator[tuple[Place, str]]:
         except ConfigInvalid as fault:
             for complaint in fault.complaints:
                 yield ("routes", index, "upstream", "tls"), complaint
+    if configuration.tokens is not None and (target := configuration.tokens.keys.target) is not None:
+        try:
+            hop.open(target)
+        except ConfigInvalid as fault:
+            for complaint in fault.complaints:
+                yield ("jwt", "ca"), complaint.removeprefix("upstream.tls: ")
 
 
 def prove(configuration: Configuration) -> None:

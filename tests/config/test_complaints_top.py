@@ -30,8 +30,9 @@ SETTINGS = {
         ("listn: x", "1:1: listn"),
     ],
     (
-        "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, limits, "
-        "listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_grace, store, workers"
+        "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, jwt, "
+        "limits, listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_grace, store, "
+        "workers"
     ): [
         ("zzz: 1", "1:1: zzz"),
     ],
