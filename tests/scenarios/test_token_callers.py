@@ -59,6 +59,7 @@ def stage(issuer: JwksServer, upstream: Upstream, tmp_path: Path) -> Iterator[St
         + "policy: {namespace: maybe}, callers: optional}]\n"
     )
     with playing(upstream, "memory:", tmp_path, text) as running:
+        until(lambda: running.metric(READ) == 1)
         yield running
 
 
@@ -123,6 +124,7 @@ def test_a_header_of_its_own_may_hold_the_bare_token_and_be_passed_on(
 ) -> None:
     text = jwt(issuer, more="  header: X-Assertion\n  forward: true")
     with playing(upstream, "memory:", tmp_path, text) as stage:
+        until(lambda: stage.metric(READ) == 1)
         bare = token(key("EC"), "ES256", "EC")
         credential = ("Authorization", "Bearer of-the-upstream")
         assert stage.post("k", b"{}", ("X-Assertion", bare), credential).told == "201 executed"
@@ -147,11 +149,23 @@ def ask(served: Served, name: str, shown: tuple[str, str]) -> Heard:
     return call(served.port, "POST", "/", [("Idempotency-Key", name), shown], b"{}")
 
 
+def once_known(served: Served, name: str, shown: tuple[str, str]) -> str:
+    """What is told when no reading of keys is under way, which may take its time on a busy machine."""
+    told: list[str] = []
+
+    def known() -> bool:
+        told.append(ask(served, name, shown).told)
+        return told[-1] != "503 unavailable caller-unverifiable"
+
+    until(known)
+    return told[-1]
+
+
 def test_keys_are_rotated_and_outlive_their_endpoint_for_a_while_and_no_token_is_written_down(
     issuer: JwksServer, upstream: Upstream, tmp_path: Path
 ) -> None:
     """One process, from its start to the day when the issuer is gone for too long."""
-    config = _gateway(tmp_path, upstream, jwt(issuer, "1s", "3s"))
+    config = _gateway(tmp_path, upstream, jwt(issuer, "1s", "6s"))
     store = f"sqlite:///{tmp_path / 'records.db'}"
     environ = {"HTTPS_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
     issuer.status = 503
@@ -168,7 +182,7 @@ def test_keys_are_rotated_and_outlive_their_endpoint_for_a_while_and_no_token_is
         new = ("Authorization", f"Bearer {token(key('EC', 1), 'ES256', 'second')}")
         until(lambda: metric(served.admin_port, READ) == 2)
         assert ask(served, "k", new).told == "201 replayed"
-        assert ask(served, "k", old).told == "401 rejected caller-unknown", "its key was taken back"
+        assert once_known(served, "k", old) == "401 rejected caller-unknown", "its key was taken back"
         issuer.status = 302
         until(lambda: metric(served.admin_port, UNREAD) == 2)
         assert ask(served, "k", new).told == "201 replayed", "the keys count on"
