@@ -6,7 +6,6 @@ who went away is no fault: that stays what it is.
 
 import io
 import sys
-from contextlib import suppress
 from typing import Any
 
 from gateway.errors import NotDone
@@ -29,14 +28,15 @@ def guard() -> None:
     """From now on a refused write raises ``NotDone``."""
     out = sys.stdout
     # What stands in for it, in a test or another program, may have no descriptor.
-    if isinstance(out, io.TextIOWrapper) and isinstance(out.buffer, io.BufferedWriter):
+    if isinstance(out, io.TextIOWrapper) and isinstance(out.buffer, io.BufferedWriter | io.FileIO):
         descriptor = _Descriptor(out.fileno(), "w", closefd=False)
         buffered = io.BufferedWriter(descriptor)
         sys.stdout = io.TextIOWrapper(buffered, out.encoding, out.errors, line_buffering=out.line_buffering)
 
 
 def drop() -> None:
-    """There is no standard output any more, so that the interpreter does not try once more what was refused."""
-    out, sys.stdout = sys.stdout, None
-    with suppress(NotDone):
-        out.flush()
+    """Ends a standard output that takes no more, so that the interpreter does not try once more what was refused."""
+    try:
+        sys.stdout.flush()
+    except NotDone:
+        sys.stdout = None
