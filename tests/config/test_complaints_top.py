@@ -31,8 +31,8 @@ SETTINGS = {
     ],
     (
         "there is no such setting; known here: admin, caller_header, callers, digest, downstream, encryption, jwt, "
-        "limits, listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_grace, store, "
-        "workers"
+        "limits, listen, log, policy, problem_base_url, public_url, replay_cache, routes, shutdown_delay, "
+        "shutdown_grace, store, workers"
     ): [
         ("zzz: 1", "1:1: zzz"),
     ],
