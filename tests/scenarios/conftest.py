@@ -9,7 +9,7 @@ from tests import clocks, pgbouncer
 from tests.postgres import Server, Servers
 from tests.redis_servers import IN_MEMORY
 from tests.scenarios.fleet import Fleet
-from tests.scenarios.tiers import Redis
+from tests.scenarios.tiers import AskingFleet, Redis
 from tests.upstream import Upstream
 
 # Collected where what they need is installed.
@@ -47,5 +47,5 @@ def tiered(database: str, redis: Redis) -> str:
 @pytest.fixture
 def fleet(upstream: Upstream, tiered: str, tmp_path: Path) -> Iterator[Fleet]:
     """One gateway."""
-    with Fleet(upstream, tmp_path, tiered) as one:
+    with AskingFleet(upstream, tmp_path, tiered) as one:
         yield one

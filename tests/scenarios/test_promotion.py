@@ -16,10 +16,10 @@ from gateway.stores.sql.tables import State
 from tests.faultproxy import Direction, FaultProxy, proxying
 from tests.postgres import Server
 from tests.redis_servers import IN_MEMORY, VALKEY, RedisServer, eventually, running
-from tests.scenarios.fleet import Fleet, finally_told, hold_together, through
+from tests.scenarios.fleet import finally_told, hold_together, through
 from tests.scenarios.test_kills import moody
 from tests.scenarios.test_tiered import past_its_hint
-from tests.scenarios.tiers import BUSY, repeated_again, states
+from tests.scenarios.tiers import BUSY, AskingFleet, repeated_again, states
 from tests.upstream import Play, Upstream, answer
 
 KEYS = 90
@@ -76,7 +76,7 @@ def test_keys_through_the_promotion_of_a_replica_in_front_are_executed_at_most_o
 ) -> None:
     upstream.by_key = moody
     keys = [f"key-{number}" for number in range(KEYS)]
-    with Fleet(upstream, tmp_path, *[f"{database} {pair.url}"] * 2) as fleet:
+    with AskingFleet(upstream, tmp_path, *[f"{database} {pair.url}"] * 2) as fleet:
         attempts = through(fleet, keys, [pair.lose_the_stream, pair.promote])
         for number in (0, 1):
             repeated_again(fleet, keys[0], number)
@@ -89,7 +89,7 @@ def test_a_front_that_forgot_an_answer_and_a_call_in_flight_repeats_the_one_and_
     upstream: Upstream, database: str, pair: Pair, tmp_path: Path
 ) -> None:
     gate = threading.Event()
-    with Fleet(upstream, tmp_path, *[f"{database} {pair.url}"] * 2) as fleet, ThreadPoolExecutor(1) as pool:
+    with AskingFleet(upstream, tmp_path, *[f"{database} {pair.url}"] * 2) as fleet, ThreadPoolExecutor(1) as pool:
         pair.lose_the_stream()
         forgotten = fleet.ask("forgotten")
         upstream.then(Play(answer(201, b"true"), gate=gate))
@@ -117,7 +117,7 @@ def test_a_redis_alone_that_forgot_a_claim_in_its_failover_executes_it_again_onc
 ) -> None:
     """The limit that docs/guarantees.md names: the role's marker was replicated, so nobody can tell what it lacks."""
     gate = threading.Event()
-    with Fleet(upstream, tmp_path, pair.url, pair.url) as fleet, ThreadPoolExecutor(1) as pool:
+    with AskingFleet(upstream, tmp_path, pair.url, pair.url) as fleet, ThreadPoolExecutor(1) as pool:
         heard_of = fleet.ask("heard-of")
         pair.lose_the_stream()
         assert fleet.ask("forgotten").body == b'{"id":2}'

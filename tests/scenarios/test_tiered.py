@@ -18,7 +18,7 @@ from tests.process import anywhere, run
 from tests.redis_servers import eventually
 from tests.scenarios.fleet import Fleet, finally_told, hold_together, through
 from tests.scenarios.test_kills import moody
-from tests.scenarios.tiers import BUSY, Redis, repeated_again, states
+from tests.scenarios.tiers import BUSY, AskingFleet, Redis, repeated_again, states
 from tests.stage import Heard
 from tests.upstream import Play, Upstream, answer
 
@@ -31,7 +31,7 @@ def test_hundreds_of_keys_on_three_gateways_through_kills_of_both_and_flushes_ar
 ) -> None:
     upstream.by_key = moody
     keys = [f"key-{number}" for number in range(KEYS)]
-    with Fleet(upstream, tmp_path, *[tiered] * 3) as fleet:
+    with AskingFleet(upstream, tmp_path, *[tiered] * 3) as fleet:
 
         def lose_redis() -> None:
             redis.restart()
@@ -98,7 +98,7 @@ def test_a_gateway_that_does_not_see_redis_and_one_that_does_execute_a_key_once_
 ) -> None:
     with proxying(redis.server.port) as one, proxying(redis.server.port) as other:
         views = [f"{database} redis://127.0.0.1:{proxy.port}/0" for proxy in (one, other)]
-        with Fleet(upstream, tmp_path, *views) as fleet, ThreadPoolExecutor(40) as pool:
+        with AskingFleet(upstream, tmp_path, *views) as fleet, ThreadPoolExecutor(40) as pool:
             for proxy in (one, other, one, other):
                 proxy.cut()
                 key = f"key-{len(upstream.log)}"
@@ -119,7 +119,7 @@ def test_a_gateway_that_does_not_see_postgres_repeats_what_redis_knows_and_leave
 ) -> None:
     with proxying(postgres.port) as proxy:
         blind = database.replace(f":{postgres.port}/", f":{proxy.port}/")
-        with Fleet(upstream, tmp_path, f"{blind} {redis.server.url}", f"{database} {redis.server.url}") as fleet:
+        with AskingFleet(upstream, tmp_path, f"{blind} {redis.server.url}", f"{database} {redis.server.url}") as fleet:
             proxy.cut()
             assert fleet.ask("k", 0).told == LOST
             first = fleet.ask("k", 1)
@@ -173,7 +173,7 @@ def test_a_redis_has_one_role_and_the_other_is_refused_at_the_start(
     upstream: Upstream, redis: Redis, tiered: str, tmp_path: Path, first: str
 ) -> None:
     roles = {"an authority": redis.server.url, "a front": tiered}
-    with Fleet(upstream, tmp_path, roles.pop(first)) as fleet:
+    with AskingFleet(upstream, tmp_path, roles.pop(first)) as fleet:
         (other,) = roles.values()
         words = [word for url in other.split() for word in ("--store", url)]
         refused = run("serve", *anywhere(upstream.port), *words, folder=tmp_path)

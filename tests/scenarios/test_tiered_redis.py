@@ -14,7 +14,7 @@ from gateway.stores.redis.front import PREFIX
 from tests.faultproxy import Direction, proxying
 from tests.redis_servers import IN_MEMORY, eventually
 from tests.scenarios.fleet import Fleet
-from tests.scenarios.tiers import BUSY, REPEATED, Redis, repeated_again
+from tests.scenarios.tiers import BUSY, REPEATED, AskingFleet, Redis, repeated_again
 from tests.upstream import Logged, Play, Upstream, answer
 
 
@@ -24,7 +24,7 @@ def test_a_silent_redis_costs_a_call_its_budget_and_not_the_silence(
 ) -> None:
     with (
         proxying(redis.server.port) as proxy,
-        Fleet(upstream, tmp_path, f"{database} redis://127.0.0.1:{proxy.port}/0") as fleet,
+        AskingFleet(upstream, tmp_path, f"{database} redis://127.0.0.1:{proxy.port}/0") as fleet,
     ):
         kept = fleet.ask("kept").body
         redis.eventually_keeps(1)
@@ -47,7 +47,7 @@ def test_a_redis_that_obeys_and_is_not_heard_keeps_what_it_was_told(
 ) -> None:
     with (
         proxying(redis.server.port) as proxy,
-        Fleet(upstream, tmp_path, f"{database} redis://127.0.0.1:{proxy.port}/0") as fleet,
+        AskingFleet(upstream, tmp_path, f"{database} redis://127.0.0.1:{proxy.port}/0") as fleet,
     ):
         proxy.drops_reply_to, proxy.drops_again = PREFIX, True
         first = fleet.ask("k")
@@ -106,7 +106,7 @@ def test_a_redis_that_evicts_or_takes_no_more_is_harmless(
     keys = [f"{number}" for number in range(120)]
     small = Redis.begin(tmp_path / "small", *IN_MEMORY, "--maxmemory", "3mb", "--maxmemory-policy", policy)
     try:
-        with Fleet(upstream, tmp_path, f"{database} {small.server.url}") as fleet:
+        with AskingFleet(upstream, tmp_path, f"{database} {small.server.url}") as fleet:
             before = small.server.ask.info("stats")[counter]
             assert {fleet.ask(key).told for key in keys} == {"201 executed"}
             eventually(lambda: small.server.ask.info("stats")[counter] > before)

@@ -9,6 +9,7 @@ from gateway.stores.sql.tables import State
 from tests.postgres import Server
 from tests.redis_servers import IN_MEMORY, VALKEY, RedisServer, eventually, start
 from tests.scenarios.fleet import Fleet
+from tests.upstream import Upstream
 
 BUSY = "409 in-flight in-flight"
 
@@ -50,6 +51,14 @@ class Redis:
     def eventually_keeps(self, number: int) -> None:
         """Returns when there are so many: nobody waits for their writing."""
         eventually(lambda: len(self.copies()) == number)
+
+
+class AskingFleet(Fleet):
+    """Gateways that keep no answers themselves, so that Redis is asked for each replay."""
+
+    def __init__(self, upstream: Upstream, folder: Path, *stores: str) -> None:
+        kept = {"IDEMPOTENCY_GATEWAY_REPLAY_CACHE__MAX_BYTES": "0B"}
+        super().__init__(upstream, folder, *stores, environs=[kept] * len(stores))
 
 
 def repeated_again(fleet: Fleet, key: str, number: int = 0) -> None:
