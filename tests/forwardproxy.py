@@ -91,6 +91,13 @@ def forwarding(context: ssl.SSLContext | None = None) -> Generator[ForwardProxy]
         started.set()
         await stop.wait()
         server.close()
+        # One that was accepted at the last moment begins only now, and each has two sockets to close.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:

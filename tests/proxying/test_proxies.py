@@ -167,7 +167,8 @@ def test_a_tunnel_that_is_none_sent_nothing(run: Run, script: Script, reason: st
             target = Target("https", "api.example", 443, timeouts=short, proxy=Proxy("http", "127.0.0.1", proxy.port))
             with pytest.raises(NotSent) as fault:
                 await hop.send(target, asking())
-            assert fault.value.reason == reason
+            # What a proxy says unasked may come with its answer, or be the first that TLS hears.
+            assert fault.value.reason in ({"proxy", "tls"} if script is _speaks_on else {reason})
             assert all(request.startswith(b"CONNECT api.example:443 ") for request in proxy.requests)
 
     run(conversation())
