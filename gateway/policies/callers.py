@@ -95,11 +95,6 @@ class Entry:
         """The fields that end at the gateway, in lower case."""
         return frozenset({self.header})
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Every label that a metric may have."""
-        return tuple(each.caller.label for each in self.keys)
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
