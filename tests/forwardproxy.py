@@ -8,10 +8,11 @@ import asyncio
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests.aside import aside
 
 
 @dataclass
@@ -50,6 +51,9 @@ class ForwardProxy:
         carried = (_carry(reader, inner_writer), _carry(inner_reader, writer))
         try:
             await asyncio.gather(*carried)
+        except asyncio.CancelledError:
+            inner_writer.transport.abort()
+            raise
         finally:
             inner_writer.close()
 
@@ -82,32 +86,5 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 def forwarding(context: ssl.SSLContext | None = None) -> Generator[ForwardProxy]:
     """A proxy, over TLS where ``context`` is given."""
     proxy = ForwardProxy()
-    loop = asyncio.new_event_loop()
-    started, stop = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, limit=1 << 20, ssl=context)
-        proxy.port = server.sockets[0].getsockname()[1]
-        started.set()
-        await stop.wait()
-        server.close()
-        # One that was accepted at the last moment begins only now, and each has two sockets to close.
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in others:
-                task.cancel()
-            await asyncio.wait(others)
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert started.wait(10)
-    try:
+    with aside(proxy.serve, context=context) as proxy.port:
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.aside import aside
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:
@@ -164,25 +166,5 @@ def running_upstream(
 ) -> Generator[Upstream]:
     """An upstream on loopback, in a thread; over TLS where ``context`` is given."""
     upstream = kind()
-    loop = asyncio.new_event_loop()
-    started, stop = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        server = await asyncio.start_server(upstream.serve, "127.0.0.1", port, limit=1 << 20, ssl=context)
-        upstream.port = server.sockets[0].getsockname()[1]
-        started.set()
-        await stop.wait()
-        server.close()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert started.wait(10)
-    try:
+    with aside(upstream.serve, port, context) as upstream.port:
         yield upstream
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)

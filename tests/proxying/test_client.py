@@ -5,6 +5,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,8 @@ from gateway.policies.routing import Proxy, Target, Tls
 from gateway.protocol.headers import Headers
 from gateway.proxying.client import HttpInquirer
 from gateway.proxying.dialling import judging
-from tests.forwardproxy import ForwardProxy, forwarding
+from tests.aside import aside
+from tests.forwardproxy import forwarding
 from tests.proxying.test_private_addresses import Names
 from tests.proxying.test_tls import Authority
 from tests.upstream import Play, Upstream, answer, chunked
@@ -41,6 +43,14 @@ async def _asked(target: Target, question: Question) -> Told | Untold:
         return await inquirer.ask(target, question, LIMIT)
     finally:
         await inquirer.close()
+
+
+async def _secure(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers one request, and closes."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(answer(200, b"secure"))
+    await writer.drain()
+    writer.close()
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -131,21 +141,14 @@ def test_a_tls_identity_that_cannot_be_used_is_no_answer(upstream: Upstream) -> 
 
 
 def test_the_routes_tls_settings_count(authority: Authority) -> None:
-    async def asked(tls: Tls) -> Told | Untold:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer(200, b"secure"))
-            await writer.drain()
-            writer.close()
-
-        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server()) as server:
-            target = Target("https", "127.0.0.1", server.sockets[0].getsockname()[1], tls=tls)
-            return await _asked(target, Question("GET", f"{target.origin}/", (), timedelta(seconds=10)))
-
-    heard = run(asked(Tls(ca=authority.trust)))
-    assert isinstance(heard, Told)
-    assert heard.body == b"secure"
-    assert run(asked(Tls())) == Untold("unreachable"), "nobody whom the system trusts has signed it"
+    with aside(_secure, context=authority.server()) as port:
+        target = Target("https", "127.0.0.1", port, tls=Tls(ca=authority.trust))
+        question = Question("GET", f"{target.origin}/", (), timedelta(seconds=10))
+        heard = run(_asked(target, question))
+        assert isinstance(heard, Told)
+        assert heard.body == b"secure"
+        untold = run(_asked(replace(target, tls=Tls()), question))
+        assert untold == Untold("unreachable"), "nobody whom the system trusts has signed it"
 
 
 @pytest.fixture
@@ -176,26 +179,16 @@ def test_a_question_goes_by_the_routes_proxy(upstream: Upstream) -> None:
 
 
 def test_a_question_goes_through_the_tunnel_that_a_proxy_opens(authority: Authority) -> None:
-    async def asked(proxy: ForwardProxy) -> Told | Untold:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer(200, b"secure"))
-            await writer.drain()
-            writer.close()
-
-        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server()) as server:
-            port = server.sockets[0].getsockname()[1]
-            by = Proxy("https", "127.0.0.1", proxy.port, ca=authority.trust)
-            target = Target("https", "127.0.0.1", port, tls=Tls(authority.trust), proxy=by)
-            return await _asked(target, Question("GET", f"{target.origin}/", (), timedelta(seconds=10)))
-
-    with forwarding(authority.server()) as proxy:
-        heard = run(asked(proxy))
+    with aside(_secure, context=authority.server()) as port, forwarding(authority.server()) as proxy:
+        by = Proxy("https", "127.0.0.1", proxy.port, ca=authority.trust)
+        target = Target("https", "127.0.0.1", port, tls=Tls(authority.trust), proxy=by)
+        question = Question("GET", f"{target.origin}/", (), timedelta(seconds=10))
+        heard = run(_asked(target, question))
         assert isinstance(heard, Told)
         assert heard.body == b"secure"
         assert proxy.asked[0].startswith(b"CONNECT 127.0.0.1:")
         proxy.refuses = 403
-        assert run(asked(proxy)) == Untold("unreachable")
+        assert run(_asked(target, question)) == Untold("unreachable")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])

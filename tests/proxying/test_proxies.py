@@ -13,6 +13,7 @@ import trustme
 
 from gateway.errors import NotSent, OutcomeUnknown
 from gateway.policies.routing import Proxy, Target, Timeouts, Tls
+from tests.aside import aside
 from tests.forwardproxy import ForwardProxy, forwarding
 from tests.proxying.conftest import Run
 from tests.proxying.conversation import OK, asking, hopping
@@ -51,8 +52,7 @@ async def secured(authority: Authority, *answers: bytes) -> AsyncGenerator[tuple
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server()) as server:
-        port = server.sockets[0].getsockname()[1]
+    with aside(serve, context=authority.server()) as port:
         yield Target("https", "127.0.0.1", port, tls=Tls(authority.trust), keep_alive=timedelta(seconds=30)), heard
 
 

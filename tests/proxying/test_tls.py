@@ -13,6 +13,7 @@ import trustme
 from gateway.errors import ConfigInvalid, NotSent, OutcomeUnknown
 from gateway.policies.routing import Target, Tls
 from gateway.proxying.tls import client_context
+from tests.aside import aside
 from tests.proxying.conftest import Run
 from tests.proxying.conversation import OK, asking, hopping
 from tests.proxying.upstream import Line, serving
@@ -61,9 +62,8 @@ async def _secure(context: ssl.SSLContext, *answers: bytes) -> AsyncGenerator[tu
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1], heard
+    with aside(serve, context=context) as port:
+        yield port, heard
 
 
 def test_an_upstream_of_a_known_authority_is_believed_and_its_connection_used_again(
