@@ -24,6 +24,15 @@ _LENGTH = re.compile(rb"[0-9]{1,15}")
 # A name as it is looked up, or an address: nothing that a list, a header's parameter or a second decoding could part.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
+# Methods that the parser takes as those of RTSP and ICE, whose request lines are no HTTP though they look like it.
+_OF_OTHER_PROTOCOLS = frozenset(
+    b"ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER SOURCE TEARDOWN".split()
+)
+
+# What Connection lists is a name each (RFC 9110, section 5.6.2): what is none might be read as two, or as another.
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_USUAL_OPTIONS = frozenset({b"keep-alive", b"close"})
+
 # Fields that no intermediary may be told to drop: the request would mean something else without them.
 _NOT_HOP_BY_HOP = frozenset({b"idempotency-key", b"authorization", b"cookie", b"host", b"forwarded", b"x-real-ip"})
 
@@ -46,6 +55,8 @@ def inspect(method: bytes, target: bytes, version: str, fields: Fields) -> Probl
     """What is wrong with a head, or ``None``."""
     if method in (b"CONNECT", b"TRACE"):
         return problems.unsupported(405, f"This gateway does not carry {method.decode()}.")
+    if method in _OF_OTHER_PROTOCOLS:
+        return problems.bad_request(f"{method.decode()} is a method of another protocol than HTTP.")
     return _target(target) or _size(fields) or _framing(fields, version) or _others(fields)
 
 
@@ -113,8 +124,16 @@ def _rare(name: bytes, value: bytes, headers: Headers) -> Problem | None:
         return problems.unsupported(501, "This gateway does not carry gRPC.")
     if name == b"expect" and value.lower() != b"100-continue":
         return problems.bad_request("The only expectation that can be met is 100-continue.")
-    if name == b"connection" and (named := _wrongly_named(connection_options(headers))):
-        return problems.bad_request(f"Connection must not name {named.decode('ascii', 'replace')}.")
+    if name == b"connection":
+        return _connection(connection_options(headers) - _USUAL_OPTIONS)
+    return None
+
+
+def _connection(options: frozenset[bytes]) -> Problem | None:
+    if not all(map(_TOKEN.fullmatch, options)):
+        return problems.bad_request("Connection must be a list of names, with commas between them.")
+    if named := _wrongly_named(options):
+        return problems.bad_request(f"Connection must not name {named.decode('ascii')}.")
     return None
 
 

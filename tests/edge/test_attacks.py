@@ -1,6 +1,8 @@
 """Attacks that are no bad grammar: late fields, bombs, poisoned keys, twins of a route's own fields."""
 
 import gzip
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -99,3 +101,50 @@ def test_a_body_in_single_bytes_is_a_body(at_edge: Begin) -> None:
         connection.sendall(body[100_001:] + b"0\r\nX-Late: 1\r\n\r\n")
         assert read_to_end(connection).startswith(b"HTTP/1.1 201")
     assert len(stage.upstream.log[0].body) == 30_000
+
+
+def test_what_follows_a_body_that_was_announced_shorter_is_no_request(at_edge: Begin) -> None:
+    stage = at_edge()
+    heard = exchange(stage.port, POST + b"Content-Length: 2\r\n\r\n{}{}" + CANARY)
+    assert (heard.count(b"HTTP/1.1 "), status_and_rest(heard)[0]) == (1, 201)
+    assert [logged.body for logged in stage.upstream.log] == [b"{}"]
+
+
+def test_a_request_in_a_body_that_was_announced_longer_is_no_request(at_edge: Begin) -> None:
+    stage = at_edge()
+    assert exchange(stage.port, POST + b"Content-Length: 999\r\n\r\n" + CANARY, half_close=True) == b""
+    assert stage.post("k").told == "201 executed", "half a body claims nothing"
+    assert [logged.line for logged in stage.upstream.log] == ["POST /charges HTTP/1.1"]
+
+
+def test_an_expectation_said_twice_is_met_once(at_edge: Begin) -> None:
+    stage = at_edge()
+    twice = b"Expect: 100-continue\r\nExpect: 100-Continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"
+    with connect(stage.port) as connection:
+        connection.sendall(POST + twice)
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 201")
+
+
+def test_a_hundred_thousand_calls_in_a_pipeline_are_begun_one_after_another_and_end_with_their_caller(
+    at_edge: Begin,
+) -> None:
+    stage = at_edge("downstream: {max_calls: 2}")
+    gate = threading.Event()
+    stage.upstream.then(Play(answer(200), gate=gate, then="keep"))
+    calls = get(b"/pipeline") * 100_000
+
+    def crowd() -> None:
+        with connect(stage.port) as connection, suppress(ConnectionError):
+            connection.sendall(calls)
+            connection.recv(65536)
+
+    crowding = stage.pool.submit(crowd)
+    stage.upstream.wait_for(1)
+    assert stage.post("k").told == "201 executed", "the pipeline takes one place of the two"
+    gate.set()
+    crowding.result(20)
+    before = len(stage.upstream.log)
+    assert stage.post("l").told == "201 executed"
+    assert before < 50_000, "what its caller did not wait for was not begun"

@@ -30,13 +30,20 @@ def test_ambiguous_http_is_refused_and_the_connection_closed(stage: Stage, data:
 def test_what_is_too_large_or_not_carried_is_refused_before_it_is_buffered(
     stage: Stage, data: bytes, status: int, problem: str
 ) -> None:
-    before = len(stage.upstream.log)
+    before, counted = len(stage.upstream.log), counts(stage)
     heard = exchange(stage.port, data + CANARY)
     told, rest = status_and_rest(heard)
     assert told == status
     assert b"connection: close" in heard.lower()
     assert json.loads(rest)["type"] == f"urn:idempotency-gateway:problem:{problem}"
     assert len(stage.upstream.log) == before
+    assert counts(stage) == counted + 1
+
+
+def counts(stage: Stage) -> float:
+    """All calls that were answered, whatever they were answered."""
+    lines = stage.admin("/metrics").body.decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("idempotency_gateway_calls_total{"))
 
 
 def _counted(outcome: str) -> str:
