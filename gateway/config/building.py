@@ -162,6 +162,7 @@ def _target(upstream: UpstreamSettings, ends: frozenset[str]) -> Target:
         remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends)),
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,
+        http2=upstream.http == "2",
         proxy=None if upstream.proxy is None else replace(upstream.proxy, ca=upstream.proxy_ca),
     )
 

@@ -13,7 +13,6 @@ from gateway.config.otlp import read_otlp
 from gateway.config.plain import not_plain
 from gateway.config.settings import AdminSettings, Settings
 from gateway.config.sources import Sources, read
-from gateway.config.unavailable import unavailable
 from gateway.config.units import Address, parse_address
 from gateway.config.validate import complaints
 from gateway.config.wording import told
@@ -88,7 +87,7 @@ def admin_listen(path: Path | None, environ: Mapping[str, str]) -> Address:
 
 
 def _settings(sources: Sources, wrong: Sequence[str] = ()) -> Settings:
-    found = [*sources.faults, *not_plain(sources.tree), *unavailable(sources.tree)]
+    found = [*sources.faults, *not_plain(sources.tree)]
     try:
         settings = Settings.model_validate(sources.tree)
         found += complaints(settings)

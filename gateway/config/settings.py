@@ -19,6 +19,7 @@ from gateway.config.shapes import (
     Flag,
     HeaderName,
     HeaderValue,
+    HttpVersion,
     Listen,
     Many,
     MatchHost,
@@ -99,6 +100,11 @@ class UpstreamSettings(Shape):
     )
     max_connections: Connections = default(256, "Connections at once; one more waits, then 503.")
     tls: TlsSettings = made(TlsSettings, "TLS towards the upstream.")
+    http: HttpVersion = default(
+        "1.1",
+        "The protocol. With 2, agreed on over TLS or known of an upstream at http://, calls share connections, and a "
+        "connection that is lost loses all of them.",
+    )
     proxy: ProxyUrl | None = Field(
         default=None,
         repr=False,

@@ -29,6 +29,7 @@ from gateway.config.units import (
     parse_duration,
     parse_flag,
     parse_header_name,
+    parse_http,
     parse_method,
     parse_name,
     parse_operator,
@@ -145,6 +146,7 @@ PostgresUrl = Annotated[
 RedisUrl = Annotated[str, BeforeValidator(parse_redis_url), _text(f"^({REDIS}|file:///)", "redis://redis:6379/0")]
 SqliteFile = Annotated[str, BeforeValidator(parse_sqlite_file), _text(".", "./idempotency-gateway.db")]
 
+HttpVersion = Annotated[Literal["1.1", "2"], BeforeValidator(parse_http)]
 HeaderName = Annotated[str, BeforeValidator(parse_header_name), _text(HEADER_NAME, "Idempotency-Key")]
 Method = Annotated[str, BeforeValidator(parse_method), _text(METHOD, "POST")]
 Pointer = Annotated[str, BeforeValidator(parse_pointer), _text("^(/.*)?$", "/id")]

@@ -155,6 +155,14 @@ def bare_host(host: str) -> str:
         raise ValueError("has brackets around something that is not an IPv6 address; write it as [::1]:8080") from None
 
 
+def parse_http(value: object) -> str:
+    """A version of HTTP, also where YAML takes it for a number."""
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if text not in ("1.1", "2"):
+        raise ValueError('must be "1.1" or "2"')
+    return text
+
+
 def parse_header_name(value: object) -> str:
     """A field name (RFC 9110, section 5.6.2)."""
     if not isinstance(value, str) or not re.fullmatch(HEADER_NAME, value):

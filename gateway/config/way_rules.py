@@ -1,4 +1,4 @@
-"""What a route's upstream says of the way there: the proxy on it; places are given from the upstream on."""
+"""What a route's upstream says of the way there, its protocol and the proxy on it; places begin at the upstream."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,9 @@ def way_complaints(upstream: UpstreamSettings, readable: frozenset[str]) -> Comp
     if "proxy" not in readable:
         return
     proxy = upstream.proxy
+    if proxy is not None and upstream.http == "2" and "url" in readable and upstream.url.scheme == "http":
+        told = "cannot be spoken through a proxy to a URL that begins with http://, which is forwarded as HTTP/1.1"
+        yield ("http",), f'{told}; write https://, or http: "1.1"'
     if upstream.proxy_ca is not None and (proxy is None or proxy.scheme != "https"):
         told = "has no effect: there is no proxy whose URL begins with https://"
         yield ("proxy_ca",), f"{told}; remove it, or add one"

@@ -94,7 +94,8 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The upstream of a route. ``base_path`` has no slash at its end. ``max_connections`` bounds the pool."""
+    """The upstream of a route. ``base_path`` has no slash at its end. ``max_connections`` bounds the pool.
+    ``http2``: spoken over TLS where both sides agree on it, else by prior knowledge (RFC 9113, section 3.3)."""
 
     scheme: str
     host: str
@@ -109,6 +110,7 @@ class Target:
     forwarded: bool = False
     refuse_private_addresses: bool = False
     proxy: Proxy | None = None
+    http2: bool = False
 
     @property
     def forwarded_by_proxy(self) -> bool:

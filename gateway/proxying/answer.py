@@ -6,27 +6,47 @@ given its connection back, and one that is not read to its end takes its connect
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from gateway.protocol.headers import Headers
-from gateway.proxying.connection import Connection
+from gateway.proxying.arriving import Arriving
 from gateway.proxying.faults import abandoned, stood_still
 from gateway.proxying.http1 import Framing, Head
-from gateway.proxying.reading import Reading
 
 # So much of an answer may lie unread before the upstream has to wait.
 UNREAD = 256 * 1024
 
 
-class HopAnswer:
+AnyReading = TypeVar("AnyReading", bound=Arriving)
+
+
+class Carrier(Protocol):
+    """What an answer comes by: a connection, or its own part of one that several calls share."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def resume(self) -> None:
+        """Somebody reads: the upstream may go on."""
+        ...
+
+    def abandon(self, listener: "HopAnswer[Any]") -> None:
+        """``listener`` wants no more of its answer, so what comes of it must reach nobody else."""
+        ...
+
+    def fail(self, fault: BaseException) -> None:
+        """Ends what carries the answer, and tells whoever waits why."""
+        ...
+
+
+class HopAnswer(Generic[AnyReading]):
     """One answer. ``begin`` must have returned before anything else is asked."""
 
     __slots__ = ("_connection", "_fault", "_head", "_idle", "_waiter", "reading", "room")
 
     _head: Head
 
-    def __init__(self, connection: Connection, method: str, idle: float) -> None:
-        self.reading = Reading(method)
+    def __init__(self, connection: Carrier, reading: AnyReading, idle: float) -> None:
+        self.reading = reading
         self.room = UNREAD
         self._connection = connection
         self._idle = idle

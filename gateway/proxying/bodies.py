@@ -38,28 +38,28 @@ def compose(request: Outgoing, address: Address) -> Message:
 
     Raises ``NotSent`` where the request must not be written.
     """
-    body = request.body
-    if body is None:
-        return Message(_head(request, None, address), None, 0)
+    body, length = (b"", None) if request.body is None else measured(request.body, request.length)
+    framing = framing_line(request.method, length, streamed=request.body is not None)
+    authority, before, lines = address
+    head = write_head(request.method, before + request.target, authority, request.headers, framing + lines)
+    return Message(head + body, None, length) if isinstance(body, bytes) else Message(head, body, length)
+
+
+def measured(
+    body: Iterable[bytes] | AsyncIterator[bytes], length: int | None
+) -> tuple[bytes | Iterable[bytes] | AsyncIterator[bytes], int | None]:
+    """A body in one piece where it is small and whole, else as it is; and its length where that is known."""
     if not isinstance(body, tuple | list) and isinstance(body, AsyncIterator):
-        return Message(_head(request, request.length, address), body, request.length)
-    length = request.length
+        return body, length
     if length is None:
         body = tuple(body)
         length = sum(map(len, body))
-    head = _head(request, length, address)
     if length > SMALL:
-        return Message(head, body, length)
+        return body, length
     content = b"".join(body)
     if len(content) != length:
         raise invalid_request("its body is not as long as it was declared")
-    return Message(head + content, None, length)
-
-
-def _head(request: Outgoing, length: int | None, address: Address) -> bytes:
-    framing = framing_line(request.method, length, streamed=request.body is not None)
-    authority, before, lines = address
-    return write_head(request.method, before + request.target, authority, request.headers, framing + lines)
+    return content, length
 
 
 async def write_rest(connection: Connection, message: Message) -> None:

@@ -8,6 +8,7 @@ Refuses to know what a question is about.
 
 import asyncio
 import ssl
+from typing import NamedTuple
 
 import httpx2
 
@@ -41,11 +42,20 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 _FAULTS = tuple(fault for fault, _ in _REASONS)
 
 
+class _Way(NamedTuple):
+    """What a transport is made for."""
+
+    tls: Tls | None
+    proxy: Proxy | None
+    refusing: bool
+    protocols: tuple[bool, bool]
+
+
 class HttpInquirer:
     """A transport for each way that questions go: the TLS identity, the proxy, the addresses that are refused."""
 
     def __init__(self) -> None:
-        self._transports: dict[tuple[Tls | None, Proxy | None, bool], httpx2.AsyncHTTPTransport] = {}
+        self._transports: dict[_Way, httpx2.AsyncHTTPTransport] = {}
 
     def open(self, target: Target, base: str) -> None:
         """Makes ready what questions to ``base`` need, TLS files read; ``ConfigInvalid`` where they cannot be used."""
@@ -68,16 +78,17 @@ class HttpInquirer:
 
     def _transport(self, target: Target, url: str) -> httpx2.AsyncHTTPTransport:
         tls = target.tls if url.startswith("https:") else None
-        way = tls, target.proxy, target.refuse_private_addresses
+        way = _Way(tls, target.proxy, target.refuse_private_addresses, _protocols(target, url))
         found = self._transports.get(way)
         if found is None:
             context = _context(tls)
             if target.refuse_private_addresses:
-                found = judging(target, context, _LIMITS)
+                found = judging(target, context, _LIMITS, way.protocols)
             else:
                 proxy = None if target.proxy is None else _by(target.proxy)
+                http1, http2 = way.protocols
                 found = httpx2.AsyncHTTPTransport(
-                    verify=context, trust_env=False, limits=_LIMITS, retries=0, proxy=proxy
+                    verify=context, trust_env=False, limits=_LIMITS, retries=0, proxy=proxy, http1=http1, http2=http2
                 )
             self._transports[way] = found
         return found
@@ -97,6 +108,14 @@ class HttpInquirer:
             return await _told(response, limit)
         finally:
             await response.aclose()
+
+
+def _protocols(target: Target, url: str) -> tuple[bool, bool]:
+    """Whether HTTP/1.1 and HTTP/2 may be spoken: TLS agrees on one, without it only the upstream itself is known."""
+    if url.startswith("https:"):
+        return True, target.http2
+    known = target.http2 and url.startswith(f"{target.origin}/")
+    return not known, known
 
 
 def _context(tls: Tls | None) -> ssl.SSLContext:

@@ -43,16 +43,22 @@ class _Dialling(httpcore2.AsyncNetworkBackend):
 class _Judging(httpx2.AsyncHTTPTransport):
     """httpx2's transport takes no network of its own, so its pool is made here."""
 
-    def __init__(self, target: Target, context: ssl.SSLContext, limits: httpx2.Limits) -> None:
+    def __init__(
+        self, target: Target, context: ssl.SSLContext, limits: httpx2.Limits, protocols: tuple[bool, bool]
+    ) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
+            http1=protocols[0],
+            http2=protocols[1],
             network_backend=_Dialling(target),
         )
 
 
-def judging(target: Target, context: ssl.SSLContext, limits: httpx2.Limits) -> httpx2.AsyncHTTPTransport:
-    """A transport that connects to no address that ``target`` refuses."""
-    return _Judging(target, context, limits)
+def judging(
+    target: Target, context: ssl.SSLContext, limits: httpx2.Limits, protocols: tuple[bool, bool] = (True, False)
+) -> httpx2.AsyncHTTPTransport:
+    """A transport that connects to no address that ``target`` refuses; ``protocols``: HTTP/1.1 and HTTP/2."""
+    return _Judging(target, context, limits, protocols)

@@ -18,6 +18,25 @@ def malformed(why: str) -> OutcomeUnknown:
     return OutcomeUnknown("malformed", f"The upstream's answer was refused, look at what the upstream sends: {why}.")
 
 
+def refused_stream() -> OutcomeUnknown:
+    """``REFUSED_STREAM``: the upstream says that it did not process the request. Its word, and no more than that."""
+    return OutcomeUnknown(
+        "refused-stream", "The upstream refused the call after it was sent; find out there that it did not act."
+    )
+
+
+def went_away() -> OutcomeUnknown:
+    """``GOAWAY`` with a last stream before ours. Servers are known to send it with 0 whatever they processed."""
+    return OutcomeUnknown(
+        "going-away", "The upstream went away and says that it left the call; find out there that it did not act."
+    )
+
+
+def reset_stream(code: int) -> OutcomeUnknown:
+    """A stream that the upstream ended, by whatever other error code (RFC 9113, section 7)."""
+    return OutcomeUnknown("reset", f"The upstream gave the call up (HTTP/2 error {code}); find out if it acted.")
+
+
 def cut(*, begun: bool) -> OutcomeUnknown:
     """A connection that ended in order, before the answer did; ``begun``: a byte of the answer had come."""
     if begun:

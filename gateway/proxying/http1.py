@@ -29,7 +29,7 @@ _VERSIONS = {b"HTTP/1.1 ": True, b"HTTP/1.0 ": False}
 _OWN_FIELDS = frozenset({b"host", b"content-length", b"transfer-encoding"})
 SAYS_THE_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
 _SAYS_THE_END = SAYS_THE_LENGTH | {b"connection"}
-_ASKS_FOR_BODY = frozenset({"POST", "PUT", "PATCH"})
+ASKS_FOR_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Framing(Enum):
@@ -62,12 +62,13 @@ def write_head(method: str, target: bytes, authority: bytes, headers: Headers, f
     ends = len(headers)
     if lines.count(b"\r") != ends or lines.count(b"\n") != ends or b"\0" in lines:
         raise invalid_request("a header field has a line end or a NUL in it")
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (_method(method), target, authority, lines, framing)
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (write_method(method), target, authority, lines, framing)
 
 
 # Few methods and names make nearly all requests: each is looked at once. Faults are not kept.
 @lru_cache(maxsize=64)
-def _method(method: str) -> bytes:
+def write_method(method: str) -> bytes:
+    """The method in bytes; raises ``NotSent`` where it is no token."""
     if not _METHOD.fullmatch(method):
         raise invalid_request("its method is no token")
     return method.encode("ascii")
@@ -75,11 +76,16 @@ def _method(method: str) -> bytes:
 
 @lru_cache(maxsize=512)
 def _field_start(name: bytes) -> bytes:
+    judge_name(name)
+    return name + b": "
+
+
+def judge_name(name: bytes) -> None:
+    """Raises ``NotSent`` where a request's field has a name that is none, or that is the hop's own to say."""
     if not name or name.translate(None, _TOKEN):
         raise invalid_request("a header field's name is no token")
     if name.lower() in _OWN_FIELDS:
         raise invalid_request(f"it brings a {name.decode('ascii')} of its own, which only the gateway may set")
-    return name + b": "
 
 
 def framing_line(method: str, length: int | None, *, streamed: bool) -> bytes:
@@ -88,7 +94,7 @@ def framing_line(method: str, length: int | None, *, streamed: bool) -> bytes:
         return b"Content-Length: %d\r\n" % length
     if streamed:
         return b"Transfer-Encoding: chunked\r\n"
-    return b"Content-Length: 0\r\n" if method in _ASKS_FOR_BODY else b""
+    return b"Content-Length: 0\r\n" if method in ASKS_FOR_BODY else b""
 
 
 class _Fields:

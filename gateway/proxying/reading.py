@@ -5,6 +5,7 @@ how many bytes they used, and it swallows line ends between messages, so that a 
 unseen. Refuses to know sockets, time and who is waiting.
 """
 
+from gateway.proxying.arriving import Arriving
 from gateway.proxying.chunks import Chunks
 from gateway.proxying.faults import cut, malformed
 from gateway.proxying.http1 import MAX_HEAD, Framing, Head, read_head
@@ -12,20 +13,21 @@ from gateway.proxying.http1 import MAX_HEAD, Framing, Head, read_head
 MAX_INFORMATIONAL = 16
 
 
-class Reading:
+class Reading(Arriving):
     """The answer to one request. ``feed`` takes bytes in any slices and raises ``OutcomeUnknown`` for bad ones.
 
     ``complete``: the last byte has come. ``excess``: bytes came after it, so the connection must not live on.
     """
 
-    __slots__ = ("_bodiless", "_body", "_chunks", "_informational", "_left", "_rest", "complete", "excess", "head")
+    __slots__ = ("_bodiless", "_chunks", "_informational", "_left", "_rest", "excess")
 
     def __init__(self, method: str) -> None:
+        # As ``Arriving`` does, without another call for each answer.
         self.head: Head | None = None
         self.complete = False
+        self._body = b""
         self.excess = False
         self._bodiless = method == "HEAD"
-        self._body: bytes | bytearray = b""
         self._rest = b""
         self._left = 0
         self._informational = 0
@@ -35,22 +37,6 @@ class Reading:
     def begun(self) -> bool:
         """Whether any byte of the answer has come."""
         return self.head is not None or bool(self._rest) or self._informational > 0
-
-    @property
-    def buffered(self) -> int:
-        """How many bytes of the body have come and were not taken."""
-        return len(self._body)
-
-    def take(self) -> bytes:
-        """What has come of the body, once."""
-        body = bytes(self._body)
-        self._body = b""
-        return body
-
-    def peek(self) -> bytes:
-        """What has come of the body and was not taken."""
-        body = self._body = bytes(self._body)
-        return body
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the connection."""
@@ -102,11 +88,11 @@ class Reading:
     def _feed_body(self, head: Head, data: bytes) -> None:
         if self._chunks is not None:
             piece, extra = self._chunks.feed(data)
-            self._add(piece)
+            self.add(piece)
             self.complete = self._chunks.complete
             self.excess = bool(extra)
         elif head.framing is Framing.CLOSE:
-            self._add(data)
+            self.add(data)
         else:
             self._feed_length(data)
 
@@ -117,14 +103,5 @@ class Reading:
             data = data[: self._left]
             size = self._left
         self._left -= size
-        self._add(data)
+        self.add(data)
         self.complete = not self._left
-
-    def _add(self, piece: bytes | bytearray) -> None:
-        # One growing buffer, not a list of pieces: an answer dripped byte by byte must not cost forty bytes a byte.
-        if not self._body:
-            self._body = piece
-        elif isinstance(self._body, bytearray):
-            self._body += piece
-        else:
-            self._body = bytearray(self._body) + piece

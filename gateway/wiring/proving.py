@@ -10,7 +10,7 @@ from gateway.config.configuration import Configuration
 from gateway.config.documents import Place
 from gateway.edge.tls import server_context
 from gateway.errors import ConfigInvalid
-from gateway.proxying.hop import Hop
+from gateway.proxying.transports import Transports
 from gateway.wiring.stores import LocalClock
 
 
@@ -22,7 +22,7 @@ def unusable(configuration: Configuration) -> Iterator[tuple[Place, str]]:
         except ConfigInvalid as fault:
             for complaint in fault.complaints:
                 yield ("listen", "tls"), complaint.removeprefix("listen.tls: ")
-    hop = Hop(LocalClock())
+    hop = Transports(LocalClock())
     for index, route in enumerate(configuration.routes.routes):
         try:
             hop.open(route.target)

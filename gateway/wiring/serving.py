@@ -19,7 +19,7 @@ from gateway.policies.routing import RouteTable
 from gateway.ports import Store
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.problems import URN
-from gateway.proxying.hop import Hop
+from gateway.proxying.transports import transports
 from gateway.registry import Records
 from gateway.runner.exchanges import Exchanges, Ports
 from gateway.telemetry.logs import Calls, Logs
@@ -86,7 +86,7 @@ class Serving:
         self._grace = configuration.shutdown_grace.total_seconds()
         clock, observer = LocalClock(), telemetry.observer
         calls, self._recent = with_recent(store.store, configuration, observer)
-        self._hop = Hop(clock)
+        self._hop = transports((route.target for route in configuration.routes.routes), clock)
         self.exchanges = Exchanges(Ports(calls, self._hop, observer, clock))
         base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
@@ -113,8 +113,6 @@ class Serving:
             retries,
         )
         telemetry.metrics.in_flight = edge.in_flight
-        for route in configuration.routes.routes:
-            self._hop.open(route.target)
         self._listener = Listener(edge, listening, guarding(base, observer, downstream, retries), tls)
 
     @property

@@ -39,6 +39,11 @@ WAYS = {
         ("proxy_ca: file:///etc/hosts", "5:7: routes.0.upstream.proxy_ca"),
         ("proxy_ca: file:///etc/hosts\nproxy: http://proxy:3128", "5:7: routes.0.upstream.proxy_ca"),
     ],
+    'must be "1.1" or "2"': [
+        ("http: 3", "5:7: routes.0.upstream.http"),
+        ("http: true", "5:7: routes.0.upstream.http"),
+        ("http: h2", "5:7: routes.0.upstream.http"),
+    ],
     (
         "cannot be kept with a proxy, which looks up the upstream's name and connects to it; have the proxy refuse "
         "them, and remove the setting here"
@@ -67,6 +72,19 @@ def test_a_proxy_is_where_it_listens_and_what_it_is_told(tmp_path: Path) -> None
     told = target(tmp_path, f"proxy: file://{tmp_path}/proxy\nproxy_ca: file:///etc/hosts").proxy
     assert told == Proxy("https", "proxy.example", 8443, known, "/etc/hosts")
     assert target(tmp_path, "").proxy is None
+
+
+def test_a_protocol_is_text_or_a_number(tmp_path: Path) -> None:
+    for text, http2 in (("", False), ("http: 1.1", False), ("http: 2", True), ("http: '2'", True)):
+        assert target(tmp_path, text).http2 is http2
+
+
+def test_a_proxy_forwards_no_http2(tmp_path: Path) -> None:
+    by = "http: 2\nproxy: http://proxy:3128"
+    told = "cannot be spoken through a proxy to a URL that begins with http://, which is forwarded as HTTP/1.1"
+    place = "5:7: routes.0.upstream.http"
+    assert said(tmp_path, of_upstream(by, "http://u")) == [f'{place}: {told}; write https://, or http: "1.1"']
+    assert said(tmp_path, of_upstream(by)) == []
 
 
 def test_no_password_of_a_proxy_is_shown_or_told(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ _SENT_AGAIN = """        try:
             await answer.begin()
         except Exception:
             connection = await pool.obtain()
-            answer = HopAnswer(connection, request.method, pool.idle_time)
+            answer = HopAnswer(connection, Reading(request.method), pool.idle_time)
             connection.start(answer, message.first)
             await answer.begin()
         return answer
@@ -400,7 +400,7 @@ MUTANTS = (
     _mutant(
         "sent in spite of the dispatch deadline",
         HOP,
-        ("proxying.hop", "self._clock.monotonic() >= dispatch_by", "self._clock.monotonic() < 0"),
+        ("proxying.hop", "self.clock.monotonic() >= dispatch_by", "self.clock.monotonic() < 0"),
     ),
     # What was replayed lately.
     _mutant(

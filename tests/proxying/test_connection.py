@@ -7,6 +7,7 @@ import pytest
 
 from gateway.proxying.answer import HopAnswer
 from gateway.proxying.connection import Connection
+from gateway.proxying.reading import Reading
 from tests.proxying.conftest import Run
 from tests.proxying.conversation import OK
 
@@ -52,7 +53,7 @@ def test_a_connection_is_used_again_only_when_its_request_has_left(run: Run, uns
         ours, theirs = socket.socketpair()
         with ours, theirs:
             connection.connection_made(_Holding(ours, unsent))
-            answer = HopAnswer(connection, "POST", 1)
+            answer = HopAnswer(connection, Reading("POST"), 1)
             connection.start(answer, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
             connection.data_received(OK)
             assert keeper.told == told

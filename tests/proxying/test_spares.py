@@ -46,7 +46,7 @@ def test_a_connection_is_made_with_a_spare_and_the_spares_come_back(run: Run) ->
 
 
 async def _dial_without_descriptors(hop: Hop, port: int) -> None:
-    spares = hop._spares
+    spares = hop.spares
     with none_left():
         opened = [spares.open(socket.socket) for _ in range(SPARES)]
         with pytest.raises(OSError, match="Too many open files"):
@@ -67,7 +67,7 @@ def test_without_a_spare_nothing_was_sent(run: Run) -> None:
         async with serving(replies(OK)) as upstream, hopping() as hop:
             target = upstream.target()
             hop.open(target)
-            hop._spares.close()
+            hop.spares.close()
             with none_left(), pytest.raises(NotSent):
                 await hop.send(target, asking())
             assert upstream.requests == []

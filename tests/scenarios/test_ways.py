@@ -13,30 +13,37 @@ import trustme
 
 from tests.conftest import Begin
 from tests.forwardproxy import forwarding
+from tests.http2upstream import Http2Upstream
 from tests.proxying.test_tls import Authority
 from tests.scenarios import test_contract as contract
 from tests.scenarios import test_fidelity as fidelity
 from tests.stage import Stage, playing
 from tests.upstream import Upstream, running_upstream
 
-WAYS = ("by a proxy", "through a tunnel")
+WAYS = ("by a proxy", "through a tunnel", "over HTTP/2", "over HTTP/2 with TLS, through a tunnel")
 
 
 @pytest.fixture(params=WAYS)
 def upstream(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upstream]:
-    """An upstream at the end of a way: plain behind a proxy, or behind TLS and a tunnel through one."""
+    """An upstream at the end of a way: behind a proxy that forwards, or behind TLS and a tunnel through one."""
     authority = Authority(trustme.CA(), tmp_path)
     with ExitStack() as stack:
-        secure = request.param == "through a tunnel"
+        secure, http2, direct = "tunnel" in request.param, "HTTP/2" in request.param, request.param == "over HTTP/2"
         proxy = stack.enter_context(forwarding())
         context = authority.server() if secure else None
-        running = stack.enter_context(running_upstream(context=context))
-        running.settings = {"proxy": f"http://127.0.0.1:{proxy.port}"}
+        if context is not None and http2:
+            context.set_alpn_protocols(["h2"])
+        kind = Http2Upstream if http2 else Upstream
+        running = stack.enter_context(running_upstream(kind=kind, context=context))
+        if not direct:
+            running.settings["proxy"] = f"http://127.0.0.1:{proxy.port}"
+        if http2:
+            running.settings["http"] = "2"
         if secure:
             url = f"https://127.0.0.1:{running.port}"
             running.settings |= {"url": url, "tls": {"ca": f"file://{authority.trust}"}}
         yield running
-        assert bool(running.log) <= bool(proxy.asked), "nothing came by another way"
+        assert direct or bool(running.log) <= bool(proxy.asked), "nothing came by another way"
 
 
 @pytest.fixture

@@ -1,43 +1,10 @@
-"""What this version does not have is refused by its name, never ignored. Driven by the table, which gets shorter."""
+"""What is no store, and what is no number to be told of."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
-from gateway.config.load import check
-from gateway.config.unavailable import NOT_YET
 from tests.config.reading import ROUTE, said
-
-Row = tuple[tuple[str, ...], str]
-
-
-def _tree() -> dict[str, Any]:
-    return {"routes": [{"name": "a", "upstream": {"url": "http://u"}}]}
-
-
-def _set(tree: dict[str, Any], place: tuple[str, ...], value: object) -> None:
-    node: Any = tree
-    for name in place[:-1]:
-        node = node[0] if name == "*" else node.setdefault(name, {})
-    node[place[-1]] = value
-
-
-def _told(folder: Path, place: tuple[str, ...], value: object) -> list[str]:
-    tree, path = _tree(), folder / "c.yaml"
-    _set(tree, place, value)
-    YAML().dump(tree, path)
-    return [complaint.split(": ", 1)[1] for complaint in check(path, {})]
-
-
-@pytest.mark.parametrize("row", NOT_YET, ids=lambda row: ".".join(row[0]))
-def test_each_such_setting_is_refused_by_name_whatever_it_holds(tmp_path: Path, row: Row) -> None:
-    place, what = row
-    name = ".".join(place).replace("*", "0")
-    for value in ("text", 5, None, ["x"], {"x": 1}, True):
-        expected = f"{name}: this version does not have {what} yet; remove the setting"
-        assert _told(tmp_path, place, value) == [expected]
 
 
 @pytest.mark.parametrize(

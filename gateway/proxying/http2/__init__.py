@@ -1,0 +1,1 @@
+"""HTTP/2 to an upstream: calls share connections, and a lost connection loses each of them."""
