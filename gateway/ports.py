@@ -242,6 +242,7 @@ class Front(Protocol):
         no ``keep``, ``hint`` or ``drop`` changes it, however late it comes.
     F6. ``incarnation`` names the front that answered last, and another one wherever copies may be there that were
         erased: a server restored from an old dump, a replica that took over. ``None``: nothing was heard yet.
+    F7. ``drop_older`` drops those of the copies that are not sealed by the key that seals now.
     """
 
     @property
@@ -262,6 +263,8 @@ class Front(Protocol):
     async def hint(self, record_id: RecordId, hint: Hint, lifetime: timedelta) -> None: ...
 
     async def drop(self, record_id: RecordId) -> None: ...
+
+    async def drop_older(self, ids: Sequence[RecordId]) -> None: ...
 
     async def erase(self, record_id: RecordId, until: datetime) -> None: ...
 

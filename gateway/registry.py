@@ -1,11 +1,12 @@
-"""The seams for people and reconcilers: what is shown of records, decided on them, and asked about them.
+"""The seams for people and reconcilers: what is shown of records, decided on them, asked about them, and sealed anew.
 
 Kept apart from ``ports.Store``, which is all that a call needs. Laws 12 and 13 are those of ``protocol.decisions``.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 from gateway.ports import Store
 from gateway.protocol.decisions import Decided, Decision
@@ -57,5 +58,54 @@ class Inquiries(Protocol):
     async def asked(self, inquiry: Inquiry, result: Asked) -> bool: ...
 
 
-class Records(Store, Registry, Inquiries, Protocol):
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """One step of a walk: how many records it looked at, and of their answers and values how many it sealed anew (or
+    would have), how many were sealed by the first key before, and which do not open. ``next``: where the following
+    step begins; ``None`` at the end. ``ids``: of those that hold answers or values."""
+
+    looked_at: int = 0
+    resealed: int = 0
+    already: int = 0
+    unread: tuple[RecordId, ...] = ()
+    next: bytes | None = None
+    ids: tuple[RecordId, ...] = field(default=(), repr=False)
+
+    def with_next(self, step: Self) -> Self:
+        """Both together, as one step."""
+        return replace(
+            step,
+            looked_at=self.looked_at + step.looked_at,
+            resealed=self.resealed + step.resealed,
+            already=self.already + step.already,
+            unread=(*self.unread, *step.unread),
+            ids=(*self.ids, *step.ids),
+        )
+
+
+class Resealing(Protocol):
+    """The rotation of ``encryption.keys`` brought to its end: a walk over every record, in steps.
+
+    C1. A step seals answers and values anew, under the first key, that lie under another one or under none. Content,
+        fence, deadlines and history are as they were: every verdict is the same before and after it (law 6).
+    C2. It writes over just the bytes that it read; what was settled, granted, forgotten or sealed anew meanwhile is
+        looked at again.
+    C3. What does not open stays as it is, and is told by id. What time has turned, and nobody is told any more, is no
+        concern of it.
+    C4. Steps from the beginning to the end meet every record that was there all the time, whatever is written
+        meanwhile; one may be met twice. A walk may be broken off, repeated, and made by several at once.
+    C5. Copies elsewhere that lie under another key are dropped, where they can be reached: a copy that does not open is
+        none.
+    C6. ``dry``: it only looks how answers and values begin, and writes and opens nothing.
+
+    ``StoreUnfit`` where no key is configured. A step looks at about ``limit`` records, and ends early behind those
+    whose answers are large.
+    """
+
+    async def reseal(self, after: bytes | None, limit: int, *, dry: bool = False) -> Resealed:
+        """The step from ``after``, the ``next`` of the one before; ``None``: the first."""
+        ...
+
+
+class Records(Store, Registry, Inquiries, Resealing, Protocol):
     """A store as a gateway has it: for calls, for people, for reconcilers."""

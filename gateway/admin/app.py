@@ -21,6 +21,7 @@ from gateway.admin.listing import Outcomes, reading
 from gateway.admin.outermost import Outermost
 from gateway.admin.pages import pages
 from gateway.admin.problems import Problem, Refused
+from gateway.admin.resealing import Walk, resealing
 from gateway.admin.signing_in import signing_in
 from gateway.config.configuration import Role
 from gateway.errors import RecordUnreadable, StoreUnavailable
@@ -63,7 +64,9 @@ def admin_app(
     app.include_router(health(readiness, figures.metrics))
     readers = guarded(door, observer, Role.READ)
     app.include_router(reading(desk, figures.outcomes, readers))
-    app.include_router(deciding(desk, guarded(door, observer, Role.SETTLE)))
+    settlers = guarded(door, observer, Role.SETTLE)
+    app.include_router(deciding(desk, settlers))
+    app.include_router(resealing(Walk(desk.records, observer), settlers))
     app.include_router(signing_in(door, observer))
     app.include_router(docs(app, readers))
     app.include_router(pages(desk, figures.outcomes, door, observer))

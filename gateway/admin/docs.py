@@ -48,7 +48,9 @@ _ABOUT = """Records of the gateway, and an operator's word on them.
 
 `release` says "it was not executed": the next call with the key is sent. `resolve` says "this was the answer": it is
 what later calls get. Both are for unknown records. `forget` erases an answer; the key is answered 410 from then on.
-Each needs the `fence` of the record that was shown, and answers 409 when the record has moved on since."""
+Each needs the `fence` of the record that was shown, and answers 409 when the record has moved on since.
+
+`reseal` is for a rotation of `encryption.keys`: it seals by the first of them what lies under another one."""
 
 # What each operation may answer beside its own, and when.
 _READS = {
@@ -68,6 +70,7 @@ _VERBS = {
     "409": "The record has moved on, or its call is in flight.",
     "413": "The body is too large.",
 }
+_OF_ALL = {**_READS, "409": "There is no key to seal with.", "413": _VERBS["413"]}
 
 
 def docs(app: FastAPI, route: type[APIRoute]) -> APIRouter:
@@ -113,10 +116,16 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document["security"] = [{"token": []}, {"session": []}, {}]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            told = _VERBS if method in ("post", "delete") else {**_READS, **(_ONE if "{id}" in path else {})}
+            told = _told(method, one="{id}" in path)
             for status, why in sorted(told.items()):
                 operation["responses"][status] = _problem(why)
     return document
+
+
+def _told(method: str, *, one: bool) -> dict[str, str]:
+    if method in ("post", "delete"):
+        return _VERBS if one else _OF_ALL
+    return {**_READS, **(_ONE if one else {})}
 
 
 def _problem(why: str) -> dict[str, Any]:

@@ -146,6 +146,11 @@ def in_flight(fence: int, seconds: int) -> Problem:
     )
 
 
+def no_record_key(why: str) -> Problem:
+    """Something is to be sealed anew, and nothing to seal it with."""
+    return Problem("no-record-key", 409, "No key to seal with", f"Nothing was done: {why}.")
+
+
 def not_found() -> Problem:
     """No such path."""
     return Problem("not-found", 404, "No such path", "There is nothing here; /docs lists what there is.")

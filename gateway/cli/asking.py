@@ -26,7 +26,7 @@ PATIENCE = 30.0
 _BAD_USE = frozenset({400, 401, 403, 413, 422})
 
 # Of these, every answer of the API has one.
-_OURS = frozenset({"keys", "fence"})
+_OURS = frozenset({"keys", "fence", "looked_at"})
 
 
 class Admin:

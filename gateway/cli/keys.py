@@ -14,8 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import showing
-from gateway.cli.asking import TOKEN, Admin
+from gateway.cli.asking import Admin
 from gateway.cli.finding import PAGE, find
+from gateway.cli.options import AdminUrl, ConfigFile, Json, TokenFile
+from gateway.cli.resealing import reseal
 from gateway.errors import ConfigInvalid, NotDone
 from gateway.protocol.dossier import State
 
@@ -26,21 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_ADMIN = "The admin listener. Else that of --config or the environment."
-AdminUrl = Annotated[
-    str | None, typer.Option("--admin", metavar="URL", help=_ADMIN, show_default="http://127.0.0.1:8081")
-]
-ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The gateway's configuration.")]
-TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", metavar="FILE", help=f"Holds the token. Else {TOKEN} does.")
-]
 Id = Annotated[
     str | None, typer.Argument(metavar="[ID]", help="The record's id, or the beginning of it.", show_default=False)
 ]
 Key = Annotated[str | None, typer.Option("--key", metavar="TEXT", help="Instead of the ID: the key, as it was sent.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON, as the API has it.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Decide without being asked.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the record's history.")]
+
+app.command()(reseal)
 
 
 @app.command(name="list")

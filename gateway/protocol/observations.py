@@ -320,9 +320,9 @@ class RecentDropped:
 
 @dataclass(frozen=True, slots=True)
 class OperatorVerb:
-    """An operator used a verb, or was turned away. ``verb``: ``release``, ``resolve``, ``forget``, ``read``
-    or ``sign-in``. ``outcome``: ``done``, or why nothing was. ``by``: whose word, empty where nobody
-    knows."""
+    """An operator used a verb, or was turned away. ``verb``: ``release``, ``resolve``, ``forget``, ``reseal``,
+    ``dry-reseal``, ``read`` or ``sign-in``. ``outcome``: ``done``, or why nothing was. ``by``: whose word, empty where
+    nobody knows."""
 
     verb: str
     outcome: str

@@ -27,7 +27,7 @@ from gateway.protocol.fingerprint import Digester
 from gateway.protocol.headers import Header, Headers
 from gateway.protocol.model import BodyForm, NotKept, Origin, Recipe, RecordId, StoredResponse
 from gateway.stores.compression import compress, decompress
-from gateway.stores.sealing import SEALED_VERSION, Sealer
+from gateway.stores.sealing import SEALED_VERSION, Seal, Sealer
 
 ANSWER_VERSION = 1
 RECIPE_VERSION = 1
@@ -40,6 +40,9 @@ _TRACE_SIZE = 24
 
 # What a digest key is a source of, beside digests.
 _PURPOSE = "record-integrity"
+
+_VALUES_ARE_SEALED = "a claim leaves values for a reconciler, and they are kept only sealed"
+NOTHING_TO_SEAL_WITH = "nothing can be sealed anew, because there is no key to seal with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,25 @@ class Codec:
         trace = plain[end : end + _TRACE_SIZE] if flags & _TRACED else b""
         return StoredResponse(status, fields, body, origin, bool(flags & _LENGTH_UNVERIFIED), trace)
 
-    def demand_sealer(self) -> Sealer:
-        """What seals values; ``StoreUnfit`` where there is none."""
+    def seal_of(self, beginning: bytes) -> Seal:
+        """How an answer, or values, that begin so are sealed; ``StoreUnfit`` without a sealer."""
+        sealer = self.demand_sealer(NOTHING_TO_SEAL_WITH)
+        return Seal.OTHER if beginning[:1] == bytes([ANSWER_VERSION]) else sealer.seal_of(beginning)
+
+    def reseal(self, record_id: RecordId, fence: int, head: bytes, body: bytes | None) -> Encoded:
+        """The same answer under the first key; ``RecordUnreadable`` where it does not open."""
+        sealer = self.demand_sealer(NOTHING_TO_SEAL_WITH)
+        plain, body = self._opened(record_id, fence, head, body)
+        return Encoded(*sealer.seal(record_id, fence, plain, body, secrets.token_bytes(12)))
+
+    def reseal_values(self, record_id: RecordId, fence: int, sealed: bytes) -> bytes:
+        """The same values under the first key; ``RecordUnreadable`` where they do not open."""
+        return self.seal_values(record_id, fence, self.open_values(record_id, fence, sealed))
+
+    def demand_sealer(self, why: str = _VALUES_ARE_SEALED) -> Sealer:
+        """What seals; ``StoreUnfit``, and ``why``, where there is none."""
         if self.sealer is None:
-            raise StoreUnfit(
-                "a claim leaves values for a reconciler, and they are kept only sealed: configure encryption.keys"
-            )
+            raise StoreUnfit(f"{why}: configure encryption.keys")
         return self.sealer
 
     def seal_values(self, record_id: RecordId, fence: int, values: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Encryption of what records hold: AES-256-GCM, bound to record and fence, under keys that can be rotated.
 
 Knows ``cryptography``. The first key seals, every key opens, so that a rotation needs no pause: add the new key at the
-end everywhere, then move it to the front, then drop the old one when ``retention.response`` has passed. Refuses to know
-what it seals. Each record has a key of its own, derived from the configured one, so that chance nonces never meet.
+end everywhere, then move it to the front, then seal anew what lies under the old one (``registry.Resealing``), or wait
+until ``retention.response`` has passed, and drop it. Refuses to know what it seals. Each record has a key of its own,
+derived from the configured one, so that chance nonces never meet.
 
 A sealed answer, version 2, head and body apart::
 
@@ -15,6 +16,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +27,9 @@ from gateway.protocol.model import RecordId
 SEALED_VERSION = 2
 
 _ID, _NONCE = slice(1, 5), slice(5, 17)
+
+# So many bytes of a text tell how it is sealed.
+BEGINNING = 5
 
 # What a record's key is derived for: neither kind of text opens as the other.
 _ANSWER, _VALUES = b"record-sealing/2", b"record-values/2"
@@ -42,6 +47,15 @@ class _Key:
         return AESGCM(_derive(self.secret, purpose, record_id.digest, fence.to_bytes(8, "big")))
 
 
+class Seal(StrEnum):
+    """How a text is sealed, as far as its beginning tells: by the key that seals, by none or by another one that opens
+    it, or by what is not known here."""
+
+    FIRST = "first"
+    OTHER = "other"
+    STRANGE = "strange"
+
+
 class Sealer:
     """Seals and opens answers and values. ``secrets``: at least one, of any length; the first one seals."""
 
@@ -49,6 +63,13 @@ class Sealer:
         keys = [_Key(_derive(secret, b"record-key-id/2")[:4], secret) for secret in secrets]
         self._first = keys[0]
         self._keys = {key.name: key for key in reversed(keys)}
+
+    def seal_of(self, sealed: bytes) -> Seal:
+        """How a text that begins so is sealed, if it is."""
+        name = sealed[_ID]
+        if sealed[:1] != bytes([SEALED_VERSION]) or name not in self._keys:
+            return Seal.STRANGE
+        return Seal.FIRST if name == self._first.name else Seal.OTHER
 
     def seal(
         self, record_id: RecordId, fence: int, head: bytes, body: bytes | None, nonce: bytes

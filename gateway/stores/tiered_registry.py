@@ -14,7 +14,7 @@ from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Open, Page, Query
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Busy, Moved, RecordId
-from gateway.registry import Records
+from gateway.registry import Records, Resealed
 from gateway.stores.approach import Approach
 
 
@@ -23,7 +23,7 @@ class Authority(ports.Authority, Records, Protocol):
 
 
 class TieredRegistry:
-    """``registry.Registry`` and ``registry.Inquiries``."""
+    """``registry.Registry``, ``registry.Inquiries`` and ``registry.Resealing``."""
 
     _authority: Authority
     _front: Front
@@ -55,3 +55,10 @@ class TieredRegistry:
     async def asked(self, inquiry: Inquiry, result: Asked) -> bool:
         """The authority's."""
         return await self._authority.asked(inquiry, result)
+
+    async def reseal(self, after: bytes | None, limit: int, *, dry: bool = False) -> Resealed:
+        """Laws C1 to C6, the authority's; then the copies, which the next retry of each brings anew."""
+        step = await self._authority.reseal(after, limit, dry=dry)
+        if step.ids and not dry:
+            await self._way.reached(lambda: self._front.drop_older(step.ids))
+        return step

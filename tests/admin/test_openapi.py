@@ -34,7 +34,7 @@ CHECKS = [
 CAREFREE = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 
 # Operations with an input.
-TAKING = ("listKeys", "getKey", "releaseKey", "resolveKey", "forgetKey")
+TAKING = ("listKeys", "getKey", "releaseKey", "resolveKey", "forgetKey", "resealRecords")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,12 @@ CALLERS = 4
 PATIENCE = 60
 
 
+def step(text: str, folder: Path) -> dict[str, Any]:
+    """A step of a rotation as a page shows it, its secrets in ``folder``."""
+    settings: dict[str, Any] = YAML(typ="safe").load(text.replace("file:///run/secrets/", f"file://{folder}/"))
+    return settings
+
+
 @dataclass
 class Balancer:
     """Gateways in their places; a call is counted where it is made."""

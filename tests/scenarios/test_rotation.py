@@ -1,29 +1,19 @@
 """Every secret is exchanged under load, in the steps of docs/secrets.md, and no call fails of it."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from gateway.protocol.fingerprint import Digester
 from tests.docs.pages import block
 from tests.postgres import Server
 from tests.process import run
-from tests.scenarios.rotating import Pair
+from tests.scenarios.rotating import Pair, step
 from tests.scenarios.tiers import Redis
 from tests.upstream import Logged, Play, Upstream, answer
 
 RECORD_KEYS = ("the old key of records", "the new key of records")
 DIGEST_KEYS = {"digest-key": "the old key of digests", "digest-key-2": "the new key of digests"}
-
-
-def step(text: str, folder: Path) -> dict[str, Any]:
-    """A step as the page shows it, its secrets in ``folder``."""
-    for name, secret in DIGEST_KEYS.items():
-        (folder / name).write_text(f"{secret}\n")
-    settings: dict[str, Any] = YAML(typ="safe").load(text.replace("file:///run/secrets/", f"file://{folder}/"))
-    return settings
 
 
 def executing(logged: Logged, number: int) -> Play:
@@ -40,6 +30,8 @@ def pair(upstream: Upstream, database: str, redis: Redis, tmp_path: Path) -> Pai
 def test_every_secret_rotates_under_load_without_one_failed_call(
     pair: Pair, postgres: Server, database: str, tmp_path: Path
 ) -> None:
+    for name, secret in DIGEST_KEYS.items():
+        (tmp_path / name).write_text(f"{secret}\n")
     old, new = RECORD_KEYS
     before = {"digest": {"key": f"file://{tmp_path}/digest-key"}}
     steps = [
@@ -60,9 +52,9 @@ def test_every_secret_rotates_under_load_without_one_failed_call(
             "records of this store were made under a digest key that is not in digest.keys any more" in refused.stderr
         )
         # What retention does in time.
-        name = Digester(DIGEST_KEYS["digest-key"].encode()).name
+        made_with = Digester(DIGEST_KEYS["digest-key"].encode()).name
         with pair.forgetting():
-            postgres.execute("DELETE FROM records WHERE substr(id, 1, 2) = $1", name, url=database)
+            postgres.execute("DELETE FROM records WHERE substr(id, 1, 2) = $1", made_with, url=database)
         pair.roll()
     assert pair.failed == []
     executions = [dict(logged.headers)["idempotency-key"] for logged in pair.upstream.log]

@@ -4,7 +4,7 @@ What is written and opened are the real copies (``stores.redis.copies``); the co
 say. A server may be emptied, restored from an old dump, or be another one for some of the gateways.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import TypeVar
@@ -163,6 +163,10 @@ class Line:
         """Law F5."""
         gone = self._joined().marker(record_id)
         await self._trip(lambda server: server.drop(record_id.digest, gone))
+
+    async def drop_older(self, ids: Sequence[RecordId]) -> None:
+        """Law F7: nothing is sealed here."""
+        await self._trip(lambda _: None)
 
     async def erase(self, record_id: RecordId, until: datetime) -> None:
         """Law F5."""

@@ -29,6 +29,7 @@ from gateway.protocol.model import (
     Settlement,
     Verdict,
 )
+from gateway.registry import Resealed
 from gateway.stores.batching import GroupCommit, Outcome
 from gateway.stores.following import Followers
 from gateway.stores.watching import Watch, Watches
@@ -120,6 +121,11 @@ class Line:
     async def asked(self, inquiry: Inquiry, result: Asked) -> bool:
         """By itself."""
         return await self._asked(lambda: self._database.register.asked(self._place, inquiry, result))
+
+    async def reseal(self, after: bytes | None, limit: int, *, dry: bool = False) -> Resealed:
+        """Nothing lies sealed in this database."""
+        del after, limit, dry
+        return Resealed()
 
     async def dossier(self, record_id: RecordId) -> Dossier | None:
         """By itself."""

@@ -223,7 +223,9 @@ class TieredServers:
         self.front = front
 
     async def open(self) -> Records:
-        store = Unhurried(await self.authority.open(), RedisFront.at(self.front), Ignored(), time)
+        store = Unhurried(
+            await self.authority.open(), RedisFront.at(self.front, sealer=self.authority.sealer), Ignored(), time
+        )
         await store.digest_keys([None])
         return store
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +73,9 @@ class DictFront:
         await self._reached("drop")
         if not isinstance(self._live(record_id), Gone):
             self.copies.pop(record_id, None)
+
+    async def drop_older(self, ids: Sequence[RecordId]) -> None:
+        await self._reached("drop older")
 
     async def erase(self, record_id: RecordId, until: datetime) -> None:
         await self._reached("erase")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.errors import RecordUnreadable, StoreUnfit
 from gateway.protocol.model import NotKept, RecordId, StoredResponse
 from gateway.stores.codec import Codec
-from gateway.stores.sealing import Sealer
+from gateway.stores.sealing import BEGINNING, Seal, Sealer
 
 ID = RecordId(bytes(range(32)))
 ANSWER = StoredResponse(201, ((b"Content-Type", b"text/plain"), (b"X", b"canary field")), b"canary body")
@@ -127,6 +127,27 @@ def test_no_flipped_bit_and_no_cut_end_of_values_opens_nor_do_answers_open_as_va
 
 def test_the_secret_is_in_no_repr() -> None:
     assert "the old key" not in repr(codec(OLD))
+
+
+def test_how_a_text_is_sealed_is_told_by_its_beginning() -> None:
+    plain, old, new = (codec(*keys).encode(ID, 3, ANSWER).head for keys in ((), (OLD,), (NEW,)))
+    values = codec(OLD).seal_values(ID, 3, b"value")
+    told = [codec(NEW, OLD).seal_of(text[:BEGINNING]) for text in (new, old, values, plain, b"", b"\x09rest")]
+    assert told == [Seal.FIRST, Seal.OTHER, Seal.OTHER, Seal.OTHER, Seal.STRANGE, Seal.STRANGE]
+    assert codec(NEW).seal_of(old) is Seal.STRANGE
+    with pytest.raises(StoreUnfit, match=r"configure encryption\.keys"):
+        codec().seal_of(old)
+
+
+@given(st.builds(StoredResponse, st.integers(100, 599), body=st.binary()) | st.builds(NotKept, st.integers(100, 599)))
+def test_an_answer_that_is_sealed_anew_is_the_same_under_the_first_key(answer: StoredResponse | NotKept) -> None:
+    for before in (codec(), codec(OLD)):
+        encoded = before.encode(ID, 3, answer)
+        anew = codec(NEW, OLD).reseal(ID, 3, encoded.head, encoded.body)
+        assert codec(NEW).decode(ID, 3, anew.head, anew.body) == answer
+        for stranger in ((RecordId(b"o" * 32), 3), (ID, 4)):
+            with pytest.raises(RecordUnreadable):
+                codec(NEW, OLD).reseal(*stranger, encoded.head, encoded.body)
 
 
 GOLDEN = Path(__file__).with_name("golden")

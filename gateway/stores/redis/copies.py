@@ -27,10 +27,13 @@ from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
 from gateway.stores.codec import Codec
 from gateway.stores.redis.layout import instant, milliseconds, since_1970
-from gateway.stores.redis.records import read_answer, read_identity, write_answer, write_identity
-from gateway.stores.sealing import Sealer
+from gateway.stores.redis.records import answer_head, read_answer, read_identity, write_answer, write_identity
+from gateway.stores.sealing import Seal, Sealer
 
 VERSION = 1
+
+# So many bytes tell how a copy is sealed.
+LONGEST_BEGINNING = 4096
 
 # What a digest key is a source of, beside digests.
 _PURPOSE = "front-copies"
@@ -81,6 +84,19 @@ class Copies:
             return self._opened(record_id, kind, rest)
         except (RecordUnreadable, ValueError, OverflowError, error):
             return None
+
+    def is_older(self, beginning: bytes) -> bool:
+        """Whether a text that begins so is a copy whose answer is not sealed by the key that seals now."""
+        try:
+            _, kind, _ = _PREFIX.unpack_from(beginning)
+            if kind != b"c":
+                return False
+            size = _COPY.unpack_from(beginning, _PREFIX.size)[-1]
+            answer = beginning[_PREFIX.size + _COPY.size + size :]
+            return self.codec.seal_of(answer_head(answer)) is not Seal.FIRST
+        except error:
+            # Nothing, or a recipe too long to see behind it: a copy is only a copy.
+            return bool(beginning)
 
     def _opened(self, record_id: RecordId, kind: bytes, rest: bytes) -> Completed | Hint | None:
         match kind:

@@ -9,6 +9,7 @@ marker outlives the copy that it stands for. An evicting server may lose it firs
 on its way all that time, from a gateway that was paused in the middle of writing it.
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from gateway.protocol.model import Completed, RecordId
 from gateway.stores.redis import role, scripts
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
-from gateway.stores.redis.copies import Copies
+from gateway.stores.redis.copies import LONGEST_BEGINNING, Copies
 from gateway.stores.redis.fitness import facts_of
 from gateway.stores.redis.layout import milliseconds, since_1970
 from gateway.stores.redis.line import Lines, Reply
@@ -83,6 +84,15 @@ class RedisFront:
     async def drop(self, record_id: RecordId) -> None:
         """Law F5, in one trip."""
         await run(self._lines.ask, scripts.DROP, PREFIX + record_id.digest, self._joined().marker(record_id))
+
+    async def drop_older(self, ids: Sequence[RecordId]) -> None:
+        """Law F7, in two trips."""
+        copies = self._joined()
+        begins = await asyncio.gather(
+            *(self._lines.ask("GETRANGE", PREFIX + each.digest, 0, LONGEST_BEGINNING - 1) for each in ids)
+        )
+        older = (record_id for record_id, text in zip(ids, begins, strict=True) if copies.is_older(text))
+        await asyncio.gather(*map(self.drop, older))
 
     async def erase(self, record_id: RecordId, until: datetime) -> None:
         """Law F5, in one trip."""

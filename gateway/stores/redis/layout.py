@@ -171,6 +171,11 @@ def work_of(text: bytes) -> Work | None:
     return Work(instant(at), asks, absent)
 
 
+def values_of(text: bytes) -> bytes:
+    """What the upstream is asked with, sealed, in a reconciler's work; empty where there is none."""
+    return text[_WORK.size :]
+
+
 def _sum(record_id: RecordId, header: bytes, covered: bytes) -> bytes:
     """Against damage, not against forgery: whoever may write here may as well delete."""
     whole = key_of(record_id) + header + covered

@@ -23,8 +23,19 @@ from gateway.protocol.model import (
     StoredResponse,
     Unknown,
 )
-from gateway.stores.codec import Codec, read_recipe, write_recipe
-from gateway.stores.redis.layout import DAMAGE, Parts, State, Work, damaged, instant, milliseconds, parts_of, work_of
+from gateway.stores.codec import Codec, Encoded, read_recipe, write_recipe
+from gateway.stores.redis.layout import (
+    DAMAGE,
+    Parts,
+    State,
+    Work,
+    damaged,
+    instant,
+    milliseconds,
+    parts_of,
+    values_of,
+    work_of,
+)
 
 _DIGEST = 32
 _LONG = Struct(">Q")
@@ -59,7 +70,10 @@ def write_promise(claim: Claim) -> bytes:
 
 def write_answer(codec: Codec, record_id: RecordId, fence: int, answer: StoredResponse | NotKept) -> bytes:
     """Whether it was kept, its head's length, head and body, sealed to its record and fence."""
-    encoded = codec.encode(record_id, fence, answer)
+    return _written(codec.encode(record_id, fence, answer))
+
+
+def _written(encoded: Encoded) -> bytes:
     kept = _FLAG.pack(encoded.body is not None)
     return kept + _LENGTH.pack(len(encoded.head)) + encoded.head + (encoded.body or b"")
 
@@ -101,13 +115,42 @@ def answer_of(parts: Parts, codec: Codec) -> StoredResponse | NotKept:
 
 def work_in(parts: Parts) -> Work | None:
     """A reconciler's work in the record, if any."""
+    return work_of(_work_text(parts))
+
+
+def _work_text(parts: Parts) -> bytes:
     match parts.state:
         case State.IN_FLIGHT | State.IN_FLIGHT_TAKEN_OVER:
-            return work_of(parts.rest[_LONG.size :])
+            return parts.rest[_LONG.size :]
         case State.UNKNOWN | State.UNKNOWN_TAKEN_OVER:
-            return work_of(parts.rest[_FLAG.size + parts.rest[0] :])
+            return parts.rest[_FLAG.size + parts.rest[0] :]
         case _:
-            return None
+            return b""
+
+
+def sealed_in(parts: Parts) -> bytes:
+    """What of the record is sealed, as far as its text was read: its answer's head, or its values; empty for none."""
+    return answer_head(parts.rest) if parts.state is State.COMPLETED else values_of(_work_text(parts))
+
+
+def answer_head(text: bytes) -> bytes:
+    """The head of an answer that ``write_answer`` wrote."""
+    start = _FLAG.size + _LENGTH.size
+    (size,) = _LENGTH.unpack_from(text, _FLAG.size)
+    return text[start : start + size]
+
+
+def resealed(codec: Codec, parts: Parts) -> tuple[bytes, bytes]:
+    """What of the record was drawn by chance when it was sealed, and what takes the place of its answer or its values:
+    the same under the first key. ``RecordUnreadable``, or one of ``DAMAGE``, where it does not open."""
+    sealed = sealed_in(parts)
+    if parts.state is not State.COMPLETED:
+        return sealed, codec.reseal_values(parts.id, parts.fence, sealed)
+    start = _FLAG.size + _LENGTH.size
+    end = start + len(sealed)
+    body = parts.rest[end:] if parts.rest[0] else None
+    encoded = codec.reseal(parts.id, parts.fence, sealed, body)
+    return parts.rest[:end], _written(encoded)
 
 
 def _record(parts: Parts, codec: Codec | None) -> Record:

@@ -1,4 +1,4 @@
-"""The Redis store as people and reconcilers see it: ``registry.Registry`` and ``registry.Inquiries``.
+"""The Redis store as people and reconcilers see it: ``registry.Registry``, ``Inquiries`` and ``Resealing``.
 
 Knows which part answers what, and that each trip is asked as patiently as a call's. Refuses to know claims and
 settlements.
@@ -13,8 +13,9 @@ from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Open, Page, Query
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Busy, Moved, RecordId
-from gateway.stores.codec import Codec
-from gateway.stores.redis import asking, deciding, listing, scripts
+from gateway.registry import Resealed
+from gateway.stores.codec import NOTHING_TO_SEAL_WITH, Codec
+from gateway.stores.redis import asking, deciding, listing, resealing, scripts
 from gateway.stores.redis.layout import instant, key_of
 from gateway.stores.redis.line import Lines
 from gateway.stores.redis.showing import dossier_of
@@ -56,6 +57,12 @@ class RedisRegistry(ABC):
     async def asked(self, inquiry: Inquiry, result: Asked) -> bool:
         """Law Q2; one trip."""
         return await self._patiently(lambda: asking.asked(self._lines.ask, inquiry, result))
+
+    async def reseal(self, after: bytes | None, limit: int, *, dry: bool = False) -> Resealed:
+        """Laws C1 to C5."""
+        codec = self._opened()
+        codec.demand_sealer(NOTHING_TO_SEAL_WITH)
+        return await resealing.step(self._ask_patiently, codec, after, limit, dry=dry)
 
     async def _ask_patiently(self, *words: Word) -> Reply:
         """One trip, in its own time: what takes several of them may take longer than one."""

@@ -13,6 +13,9 @@ from gateway.stores.redis.trips import Ask
 _STEP = 500
 _LENGTH = len(PREFIX) + 32
 
+# Where a walk begins and ends.
+FIRST = b"0"
+
 
 async def made_with(ask: Ask, name: bytes) -> bool:
     """Whether there are records whose ids begin so."""
@@ -24,10 +27,16 @@ async def made_with(ask: Ask, name: bytes) -> bool:
 
 async def record_keys(ask: Ask, name: bytes = b"") -> AsyncIterator[Sequence[bytes]]:
     """The keys of records whose ids begin so, step by step; a step may bring none."""
-    pattern = PREFIX + b"".join(b"\\" + bytes([each]) for each in name) + b"*"
-    cursor = b"0"
+    cursor = FIRST
     while True:
-        cursor, keys = await ask("SCAN", cursor, "MATCH", pattern, "COUNT", _STEP)
-        yield [key for key in keys if len(key) == _LENGTH]
-        if cursor == b"0":
+        cursor, keys = await some_keys(ask, cursor, _STEP, name)
+        yield keys
+        if cursor == FIRST:
             return
+
+
+async def some_keys(ask: Ask, cursor: bytes, count: int, name: bytes = b"") -> tuple[bytes, Sequence[bytes]]:
+    """One step, of about ``count`` keys: where the next one begins (``FIRST``: there is none), and those of records."""
+    pattern = PREFIX + b"".join(b"\\" + bytes([each]) for each in name) + b"*"
+    cursor, keys = await ask("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+    return cursor, [key for key in keys if len(key) == _LENGTH]

@@ -12,14 +12,15 @@ from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Open, Page, Query
 from gateway.protocol.inquiries import Asked, Inquiry
 from gateway.protocol.model import Busy, Moved, RecordId
-from gateway.stores.codec import Codec
-from gateway.stores.sql import asking, counting, deciding, paging, showing
+from gateway.registry import Resealed
+from gateway.stores.codec import NOTHING_TO_SEAL_WITH, Codec
+from gateway.stores.sql import asking, counting, deciding, paging, resealing, showing
 from gateway.stores.sql.database import Database
 from gateway.stores.watching import Watches
 
 
 class SqlRegistry:
-    """``registry.Registry`` and ``registry.Inquiries`` in SQL tables."""
+    """``registry.Registry``, ``registry.Inquiries`` and ``registry.Resealing`` in SQL tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -53,6 +54,13 @@ class SqlRegistry:
     async def asked(self, inquiry: Inquiry, result: Asked) -> bool:
         """Law Q2."""
         return await self._database.write(partial(asking.asked, inquiry=inquiry, result=result))
+
+    async def reseal(self, after: bytes | None, limit: int, *, dry: bool = False) -> Resealed:
+        """Laws C1 to C5; each step commits by itself, so that claims get in between."""
+        codec = self._opened()
+        codec.demand_sealer(NOTHING_TO_SEAL_WITH)
+        step = partial(resealing.step, codec=codec, after=after, limit=limit, dry=dry)
+        return await (self._database.read(step) if dry else self._database.write(step))
 
     def _opened(self) -> Codec:
         if self._codec is None:

@@ -46,8 +46,9 @@ PAGE = _script("page")
 TALLY = _script("tally")
 DUE = _script("due")
 ASKED = _script("asked")
+RESEAL = _script("reseal")
 
-ALL = (GRANT, SETTLE, FREE, LOOK, TURN, COUNT, REPLACE, FORGET, PAGE, TALLY, DUE, ASKED)
+ALL = (GRANT, SETTLE, FREE, LOOK, TURN, COUNT, REPLACE, FORGET, PAGE, TALLY, DUE, ASKED, RESEAL)
 
 KEEP = _bare("keep")
 DROP = _bare("drop")
