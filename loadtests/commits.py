@@ -47,7 +47,7 @@ class EachAlone(GroupCommit[Operation, Answer]):
         super().__init__(*args, **named)
         self._connections = asyncio.Semaphore(POOL)
 
-    async def submit(self, operation: Operation) -> Answer:
+    async def submit(self, operation: Operation, weight: int = 0) -> Answer:
         """The operation's answer, heard only after its commit."""
         async with self._connections:
             (outcome,) = await self._commit([operation], lambda: None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import RecordUnreadable, StoreUnavailable
-from gateway.stores.batching import GroupCommit
+from gateway.stores.batching import MOST_BYTES, GroupCommit
 
 
 class Disk:
@@ -86,6 +86,28 @@ def test_a_batch_is_never_larger_than_its_limit() -> None:
         commits = _commits(disk, limit=3)
         await asyncio.gather(*(commits.submit(str(number)) for number in range(10)))
         assert [len(batch) for batch in disk.batches] == [3, 3, 3, 1]
+
+    _run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("arrived", "batches"),
+    [
+        ([("a", 0.5), ("b", 0.5), ("c", 0.1), ("d", 0)], ["abd", "c"]),
+        ([("a", 2), ("b", 0.1), ("c", 0.1), ("d", 0), ("e", 0)], ["ade", "bc"]),
+        ([("a", 0.6), ("b", 0), ("c", 0.6), ("d", 0.1), ("e", 0)], ["abe", "cd"]),
+    ],
+    ids=["as many bytes as it may", "more in one than it may", "bytes in the order of their arrival"],
+)
+def test_a_batch_has_few_bytes_and_what_weighs_nothing_waits_behind_none(
+    arrived: list[tuple[str, float]], batches: list[str]
+) -> None:
+    async def scenario() -> None:
+        disk = Disk()
+        commits = _commits(disk)
+        told = await asyncio.gather(*(commits.submit(name, int(part * MOST_BYTES)) for name, part in arrived))
+        assert told == [name.upper() for name, _ in arrived]
+        assert ["".join(batch) for batch in disk.batches] == batches
 
     _run(scenario())
 

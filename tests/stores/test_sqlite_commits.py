@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 
 from gateway.errors import StoreUnavailable
 from gateway.protocol.model import Busy, Complete, Granted, InFlight, Moved, Settled, StoredResponse, Verdict
+from gateway.stores.batching import MOST_BYTES
 from gateway.stores.sql.revisions import SchemaState
 from gateway.stores.sql.schema import migrate, schema_state
 from gateway.stores.sql.sqlite import SqliteDatabase
@@ -69,6 +70,21 @@ def test_many_claims_and_answers_at_once_share_few_commits(bench: Bench) -> None
 
     bench.run(calls())
     assert len(commits) <= 4
+
+
+def test_a_claim_waits_for_few_of_the_large_answers_that_came_before_it(bench: Bench) -> None:
+    grants = [bench.granted(claim(f"{number}")) for number in range(12)]
+    large = Complete(StoredResponse(200, (), randbytes(MOST_BYTES // 4)))
+
+    async def at_once() -> int:
+        answers = [asyncio.ensure_future(bench.store.settle(grant, large)) for grant in grants]
+        await asyncio.sleep(0)
+        assert isinstance(await bench.store.claim(claim("small")), Granted)
+        before = sum(each.done() for each in answers)
+        assert {type(answer) for answer in await asyncio.gather(*answers)} == {Settled}
+        return before
+
+    assert bench.run(at_once()) <= len(grants) // 2
 
 
 def test_a_row_that_cannot_be_written_fails_nobody_else_in_its_batch(bench: Bench, backend: SqliteBackend) -> None:

@@ -36,9 +36,6 @@ _ROUNDS = 4
 # From this many on, completing them together is cheaper than one by one.
 _WORTH_IT = {"sqlite": 3, "postgresql": 2}
 
-# Bytes of bodies in one statement on Postgres, which takes no message of more than 1 GB.
-_AT_ONCE = 16 * 1024 * 1024
-
 # What a completion took effect for: id, fence, owner.
 _Own: TypeAlias = tuple[bytes, int, bytes]
 
@@ -99,16 +96,11 @@ def _each(connection: Connection, written: Sequence[Mapping[str, Any]]) -> Itera
     return connection.execute(statements.DEADLINES, {"ids": [row["of_id"] for row in written]})
 
 
-def _given(connection: Connection, written: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+def _given(connection: Connection, written: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
     """Those that took effect. In the order of their ids, as every batch, so that none waits for another in a ring."""
-    size, part = 0, list[Mapping[str, Any]]()
-    for row in sorted(written, key=lambda row: row["of_id"]):
-        if size > _AT_ONCE:
-            yield from connection.execute(statements.COMPLETE_GIVEN, arranged("postgresql", part))
-            size, part = 0, []
-        part.append(row)
-        size += len(row["new_head"]) + len(row["new_body"] or b"")
-    yield from connection.execute(statements.COMPLETE_GIVEN, arranged("postgresql", part))
+    rows = sorted(written, key=lambda row: row["of_id"])
+    # One message: of what it may hold, a batch is a small part (``batching.MOST_BYTES``), or one answer.
+    return connection.execute(statements.COMPLETE_GIVEN, arranged("postgresql", rows))
 
 
 _TOGETHER: Mapping[str, Callable[[Connection, Sequence[Mapping[str, Any]]], Iterable[Any]]] = {

@@ -18,7 +18,20 @@ from gateway.errors import StoreUnavailable
 from gateway.ports import Erasure, Keeper, SweepCounts
 from gateway.protocol.dossier import GATEWAY
 from gateway.protocol.fingerprint import Digester
-from gateway.protocol.model import Busy, Claim, Forgotten, Grant, Moved, Record, RecordId, Settled, Settlement, Verdict
+from gateway.protocol.model import (
+    Busy,
+    Claim,
+    Complete,
+    Forgotten,
+    Grant,
+    Moved,
+    Record,
+    RecordId,
+    Settled,
+    Settlement,
+    StoredResponse,
+    Verdict,
+)
 from gateway.stores import digest_key
 from gateway.stores.batching import GroupCommit, Meter, Outcome
 from gateway.stores.codec import Codec
@@ -102,7 +115,7 @@ class SqlStore(SqlRegistry):
 
     async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
         """Law S3; committed together with whatever else arrives."""
-        answer = await self._commits.submit(_Settle(grant, settlement))
+        answer = await self._commits.submit(_Settle(grant, settlement), _bytes_of(settlement))
         assert isinstance(answer, Settled | Moved)  # noqa: S101 - the batch answers each in kind
         self._watches.tell(grant.id)
         return answer
@@ -228,6 +241,15 @@ def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) 
     waiting.send_word(connection, waited)
     claimed = iter(claim_all(connection, codec, [each for each in batch if isinstance(each, Claim)]))
     return [next(claimed) if isinstance(each, Claim) else next(settled) for each in batch]
+
+
+def _bytes_of(settlement: Settlement) -> int:
+    """Those of the body that is kept."""
+    match settlement:
+        case Complete(answer=StoredResponse(body=body)):
+            return len(body)
+        case _:
+            return 0
 
 
 def _forget(connection: Connection, wanted: erasing.Forgetting) -> Forgotten | Moved | Busy:
