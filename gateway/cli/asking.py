@@ -34,6 +34,7 @@ class Admin:
 
     def __init__(self, url: str, token: bytes | None) -> None:
         self.url = url
+        self._token = token
         shown = {} if token is None else {"Authorization": f"Bearer {token.decode()}"}
         # No proxy of the environment's gets to see the token.
         self._client = httpx2.Client(base_url=url, headers=shown, timeout=PATIENCE, trust_env=False)
@@ -84,8 +85,15 @@ class Admin:
     def _refusal(self, status: int, kind: str, detail: str) -> ConfigInvalid | NotDone:
         if kind.endswith("no-route"):
             return self._wrong_listener()
+        if status == 401 and self._token is None:
+            return ConfigInvalid(
+                f"{self.url} wants a token, and none was given: give --token-file FILE, or set {TOKEN}."
+            )
         if status == 401:
-            return ConfigInvalid(f"{self.url} knows no such token: give --token-file FILE, or set {TOKEN}.")
+            told = (
+                "does not know the token that was given: it is none of admin.tokens, or the gateway was started without"
+            )
+            return ConfigInvalid(f"{self.url} {told} it.")
         return ConfigInvalid(detail) if status in _BAD_USE else NotDone(detail)
 
 

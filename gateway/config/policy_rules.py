@@ -5,9 +5,8 @@ the policy for all wrote a setting is for ``validate`` to find out.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
-from gateway.config.findings import NOT_TO_BE_SET, Findings, clash, idle, written
+from gateway.config.findings import NOT_TO_BE_SET, Findings, clash, idle
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.reconcile_rules import reconciling
 from gateway.policies.policy import OnChange, UpstreamKeyMode
@@ -141,13 +140,9 @@ def _keep(policy: PolicySettings) -> Findings:
 
 
 def _retention(policy: PolicySettings) -> Findings:
-    given, key = policy.retention, ("retention", "key")
-    # A derived key is remembered for minutes and then forgotten, unless its retention is set.
-    derived = policy.key.derive is not None
-    remembered = timedelta(0) if derived and not written(policy, key) else given.key
-    if not given.unknown and not remembered:
-        told = "forgets a key whose outcome is unknown at once, so that a retry is sent again; set retention.key"
-        yield from clash(told, ("retention", "unknown"), key)
+    if not policy.retention.unknown:
+        told = "must be longer than 0s: an outcome that is unknown would be given up at once, before a late answer"
+        yield from clash(f"{told} or an operator can settle it", ("retention", "unknown"))
 
 
 def _upstream_key(policy: PolicySettings) -> Findings:
@@ -183,6 +178,6 @@ _RULES: tuple[tuple[frozenset[str], Callable[[PolicySettings], Findings]], ...] 
     (frozenset({"on_unknown", "upstream_retention", "upstream_key", "key"}), _sending_again),
     (frozenset({"on_unknown", "reconcile", "upstream_key", "key", "scope", "keep", "retention"}), reconciling),
     (frozenset({"keep"}), _keep),
-    (frozenset({"retention", "key"}), _retention),
+    (frozenset({"retention"}), _retention),
     (frozenset({"upstream_key", "key"}), _upstream_key),
 )

@@ -6,7 +6,7 @@ nothing, and all others still do, so that every complaint is told at once.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from datetime import timedelta
 
 from gateway.config.building import build_route, merged_policy
@@ -27,6 +27,17 @@ from gateway.protocol.terms import OnUnknown
 LONGEST_KEPT = timedelta(seconds=60)
 
 Complaints = Iterator[tuple[Place, str]]
+
+# Lists of which an empty one is as good as none, and what holds without any.
+_LISTS: tuple[tuple[Place, Callable[[Settings], Sized], str], ...] = (
+    (("encryption", "keys"), lambda settings: settings.encryption.keys, "without a key nothing is sealed"),
+    (("digest", "keys"), lambda settings: settings.digest.keys, "without a key the store makes one and keeps it"),
+    (
+        ("admin", "tokens"),
+        lambda settings: settings.admin.tokens,
+        "without a token the admin API answers this machine alone",
+    ),
+)
 
 _OF_CALLERS: tuple[Place, ...] = (("callers",), ("caller_header",), ("jwt",), ("limits",))
 
@@ -55,6 +66,7 @@ class _Judge:
         if len(stores) > 1 and set(stores) != {"postgres", "redis"}:
             told = f"names {len(stores)} stores: {', '.join(stores[:-1])} and {stores[-1]}"
             yield ("store",), f"{told}; keep one, or postgres with redis in front of it"
+        yield from self._empty()
         keys = settings.encryption.keys
         if keys and settings.store.memory:
             yield ("encryption",), "has no effect: a store in memory writes nothing down; remove one of them"
@@ -83,6 +95,12 @@ class _Judge:
         if settings.shutdown_grace is not None and totals and settings.shutdown_grace < max(totals):
             told = f"is shorter than the longest timeout.total ({max(totals).total_seconds():g}s), so that a shutdown"
             yield ("shutdown_grace",), f"{told} would leave outcomes unknown; lengthen it, or leave it out"
+
+    def _empty(self) -> Complaints:
+        """Lists that were written, and hold nothing."""
+        for place, given, without in _LISTS:
+            if written(self._settings, place) and not given(self._settings):
+                yield place, f"has no effect: it is empty, and {without}; add one, or remove it"
 
     def _replay_cache(self) -> Complaints:
         settings = self._settings

@@ -116,9 +116,12 @@ RULES = {
     "holds Set-Cookie, Connection, which is never replayed anyway; remove it": [
         ("keep: {drop_headers: [Set-Cookie, Connection]}", "5:14: routes.0.policy.keep.drop_headers"),
     ],
-    "forgets a key whose outcome is unknown at once, so that a retry is sent again; set retention.key": [
-        ("retention: {unknown: 0s, key: 0s}", "5:19: routes.0.policy.retention.unknown"),
-        ("key: {derive: fingerprint}\nretention: {unknown: 0s}", "6:19: routes.0.policy.retention.unknown"),
+    (
+        "must be longer than 0s: an outcome that is unknown would be given up at once, before a late answer or an "
+        "operator can settle it"
+    ): [
+        ("retention: {unknown: 0s}", "5:19: routes.0.policy.retention.unknown"),
+        ("key: {derive: fingerprint}\nretention: {unknown: 0m}", "6:19: routes.0.policy.retention.unknown"),
     ],
     "has no effect: with upstream_key: drop no key is sent; remove it": [
         ("upstream_key: {mode: drop, header: X}", "5:34: routes.0.policy.upstream_key.header"),

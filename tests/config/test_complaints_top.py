@@ -153,6 +153,15 @@ SETTINGS = {
     "names two memory stores; keep one": [
         ("store: [memory:, memory:]", "1:1: store"),
     ],
+    "has no effect: it is empty, and without a key nothing is sealed; add one, or remove it": [
+        ("encryption: {keys: []}", "1:14: encryption.keys"),
+    ],
+    "has no effect: it is empty, and without a key the store makes one and keeps it; add one, or remove it": [
+        ("digest: {keys: []}", "1:10: digest.keys"),
+    ],
+    "has no effect: it is empty, and without a token the admin API answers this machine alone; add one, or remove it": [
+        ("admin: {tokens: []}", "1:9: admin.tokens"),
+    ],
     "has key and keys; key is short for keys with one in it: write them all there": [
         ("digest: {key: a key of 16 bytes, keys: [store]}", "1:1: digest"),
     ],
