@@ -21,6 +21,7 @@ _ANSWERS = st.builds(
     body=st.binary(),
     origin=st.sampled_from(Origin),
     length_unverified=st.booleans(),
+    trace=st.just(b"") | st.binary(min_size=24, max_size=24),
 ) | st.builds(NotKept, st.integers(100, 599))
 _NAMES = st.lists(st.text()).map(tuple)
 _RECIPES = st.builds(

@@ -162,6 +162,13 @@ def test_a_record_that_this_version_wrote_still_opens(name: str) -> None:
     assert decoded == (NotKept(202) if "not-kept" in name else long if "compressed" in name else ANSWER)
 
 
+@pytest.mark.parametrize("name", ["traced", "sealed-traced"])
+def test_a_record_of_a_traced_call_that_this_version_wrote_still_tells_its_trace(name: str) -> None:
+    head, body, *_ = (GOLDEN / f"0.1.0-{name}.hex").read_text().split("\n")
+    decoded = codec(OLD).decode(ID, 7, bytes.fromhex(head), bytes.fromhex(body))
+    assert decoded == replace(ANSWER, trace=bytes(range(24)))
+
+
 def test_values_that_this_version_wrote_still_open() -> None:
     sealed = bytes.fromhex((GOLDEN / "0.1.0-sealed-values.hex").read_text())
     assert codec(OLD).open_values(ID, 7, sealed) == b'["/v1/charges", "order-4711"]'

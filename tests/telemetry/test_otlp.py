@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.ledger import Ledger, order
 from tests.process import anywhere, serving
 from tests.stage import call
 from tests.telemetry.collector import WIRES, Collector, by_http, exporting, told
@@ -124,6 +125,49 @@ def test_a_call_that_waits_has_a_span_of_its_waiting(collector: Collector, upstr
         assert {span.parent_span_id for span in collector.named("wait")} == {
             span.span_id for span in spans if told(span.attributes)["idempotency.status"] == "replayed"
         }
+
+
+RECONCILING = """
+listen: 127.0.0.1:0
+admin: {{listen: "127.0.0.1:0"}}
+store: {{memory: true}}
+routes:
+  - name: api
+    upstream: {{url: "http://127.0.0.1:{port}"}}
+    policy:
+      on_unknown: reconcile
+      reconcile:
+        request: {{path: "/charges?reference={{body:/reference}}"}}
+        rules:
+          - found:
+              first: /data
+              where: [{{pointer: /reference, equals: "{{body:/reference}}"}}]
+              answer: {{status: 201}}
+          - not_found: {{empty: /data}}
+        pause: {{first: 20ms, longest: 50ms}}
+"""
+
+
+def test_a_reconcilers_question_is_a_trace_of_its_own_that_names_the_call_and_goes_on_to_the_upstream(
+    collector: Collector, upstream: Upstream, tmp_path: Path
+) -> None:
+    ledger = Ledger(upstream)
+    ledger.executed_then(Play(then="reset"))
+    (tmp_path / "gateway.yaml").write_text(RECONCILING.format(port=upstream.port))
+    environ = exporting(collector, "http/protobuf")
+    with serving("--config", "gateway.yaml", folder=tmp_path, environ=environ) as served:
+        assert post(served.port, KEY, CALLER, body=order("order-1")) == "502 unknown outcome-unknown"
+        (inquiry,) = collector.named("inquiry")
+        (call_span,) = collector.named("POST api")
+        assert (inquiry.kind, inquiry.parent_span_id, list(inquiry.links)) == (Span.SPAN_KIND_CLIENT, b"", [])
+        assert inquiry.trace_id != call_span.trace_id
+        assert told(inquiry.attributes) == {
+            "http.route": "api",
+            "idempotency.inquiry": "found",
+            "idempotency.record": told(call_span.attributes)["idempotency.record"],
+        }
+        (asked,) = ledger.asked
+        assert asked.all("traceparent") == [traceparent(inquiry)]
 
 
 def test_whoever_is_not_sampled_costs_no_span_and_goes_on_in_its_own_trace(
