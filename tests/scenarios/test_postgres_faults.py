@@ -156,8 +156,12 @@ def test_a_postgres_without_room_costs_new_keys_a_503_until_there_is_room(
     with full(postgres, database):
         refused(fleet, NEW)
         repeated(fleet, "kept", kept)
+        ready = fleet.ready()
+        assert ready.status == 503
+        assert b"could not extend file" in ready.body
         assert len(upstream.log) == 1
     executed_once(fleet, NEW)
+    assert fleet.ready().status == 200
     assert Counter(logged.key for logged in upstream.log) == dict.fromkeys(["kept", *NEW], 1)
 
 

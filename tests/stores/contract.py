@@ -538,8 +538,10 @@ class StoreContract(ForgettingContract, RotationContract):
         assert bench.run(bench.store.remember_key_space("other", "three", accept_change=False)) is None
 
     def test_ping_returns_while_the_store_can_grant(self, bench: Bench) -> None:
+        before = bench.run(bench.store.count())
         bench.run(bench.store.ping())
         bench.run(bench.store.ping())
+        assert bench.run(bench.store.count()) == before, "it leaves nothing behind"
 
 
 def _gist(verdict: Verdict) -> object:

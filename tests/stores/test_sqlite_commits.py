@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from random import randbytes
@@ -123,6 +124,19 @@ def test_a_full_disk_grants_nothing_and_is_left_behind_when_there_is_room(bench:
     assert isinstance(bench.look(grant.id), InFlight)
     bench.run(database.write(lambda connection: limit(connection, 1_000_000)))
     assert isinstance(bench.settle(grant, large), Settled)
+
+
+def test_a_store_without_room_for_a_claim_says_so_before_there_is_one(bench: Bench) -> None:
+    database = _database(bench)
+    bench.run(database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1").close()))
+    bench.run(bench.store.ping())
+    claims = (claim(f"{number}") for number in range(1000))
+    with pytest.raises(StoreUnavailable, match="full"):
+        deque(map(bench.granted, claims), maxlen=0)
+    with pytest.raises(StoreUnavailable, match="full"):
+        bench.run(bench.store.ping())
+    bench.run(database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 99").close()))
+    bench.run(bench.store.ping())
 
 
 def test_a_small_claim_is_granted_beside_an_answer_for_which_there_is_no_room(bench: Bench) -> None:

@@ -37,7 +37,7 @@ from gateway.stores.batching import GroupCommit, Meter, Outcome
 from gateway.stores.codec import Codec
 from gateway.stores.following import Followers
 from gateway.stores.sealing import Sealer
-from gateway.stores.sql import counting, erasing, facts, statements, sweeping, waiting
+from gateway.stores.sql import counting, erasing, facts, pinging, statements, sweeping, waiting
 from gateway.stores.sql.claiming import claim_all
 from gateway.stores.sql.database import Database
 from gateway.stores.sql.registry import SqlRegistry
@@ -195,8 +195,8 @@ class SqlStore(SqlRegistry):
         return await self._database.write(partial(remember, accept_change=accept_change))
 
     async def ping(self) -> None:
-        """Writes and commits, as a grant would."""
-        await self._database.write(facts.ping)
+        """Finds room and commits, as a grant would."""
+        await self._database.write(pinging.ping)
 
     async def close(self) -> None:
         """Commits what has arrived, then closes the database."""
