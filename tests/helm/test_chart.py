@@ -72,6 +72,20 @@ def test_every_pod_is_restricted_and_has_no_token(scenario: Path) -> None:
 
 
 @EVERY_SCENARIO
+def test_every_object_and_pod_says_what_it_belongs_to(scenario: Path) -> None:
+    manifests = rendered(values_of(scenario))
+    for labels in (each["metadata"]["labels"] for each in (*manifests, *(pod for _, pod in pods(manifests)))):
+        said = {name.removeprefix("app.kubernetes.io/"): value for name, value in labels.items()}
+        assert said["name"].startswith("idempotency-gateway")
+        assert (said["instance"], said["part-of"], said["managed-by"]) == ("pay", "idempotency-gateway", "Helm")
+        assert said["helm.sh/chart"] == f"idempotency-gateway-{said['version']}"
+    assert {pod["metadata"]["labels"]["app.kubernetes.io/component"] for _, pod in pods(manifests)} >= {
+        "gateway",
+        "test",
+    }
+
+
+@EVERY_SCENARIO
 def test_services_and_budgets_choose_the_gateways_and_nothing_else(scenario: Path) -> None:
     manifests = rendered(values_of(scenario))
     chosen = [each["spec"]["selector"] for each in manifests if each["kind"] == "Service"]
@@ -259,10 +273,13 @@ def test_rules_and_dashboard_name_only_metrics_that_there_are() -> None:
     parts = ("_bucket", "_count", "_sum")
     names |= {PREFIX + histogram.name + part for histogram in HISTOGRAMS.values() for part in parts}
     manifests = rendered(values_of(CHART / "ci" / "everything-values.yaml"))
-    shown = json.dumps([one(manifests, "PrometheusRule"), one(manifests, "ConfigMap", "-dashboard")])
-    used = set(re.findall(rf"{PREFIX}\w+", shown))
-    assert used <= names
-    assert len(used) >= 12
+    rules, dashboard = (
+        set(re.findall(rf"{PREFIX}\w+", json.dumps(one(manifests, *which))))
+        for which in (("PrometheusRule",), ("ConfigMap", "-dashboard"))
+    )
+    assert rules | dashboard <= names
+    assert rules - dashboard == set(), "who is called sees on the dashboard what called him"
+    assert len(rules) >= 12
 
 
 def test_the_dashboard_is_json_with_a_data_source_to_choose() -> None:

@@ -19,9 +19,23 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "gateway.labels" -}}
 {{ include "gateway.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{ include "gateway.origin" . }}
+{{- end }}
+
+{{- /* Of what is not a gateway, so that no Service sends it calls: .root, and .component, which it is. */ -}}
+{{- define "gateway.labelsOfOther" -}}
+app.kubernetes.io/name: {{ include "gateway.name" .root }}-{{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{ include "gateway.origin" .root }}
+{{- end }}
+
+{{- /* Which release made it; a label has no "+", which a version may have. */ -}}
+{{- define "gateway.origin" -}}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
+app.kubernetes.io/part-of: {{ .Chart.Name }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end }}
 
 {{- define "gateway.serviceAccount" -}}
