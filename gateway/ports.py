@@ -187,6 +187,18 @@ class Store(Calls, Protocol):
     async def close(self) -> None: ...
 
 
+class Holdings(Protocol):
+    """How many keys a caller holds.
+
+    H1. ``held``: the records whose newest grant was for a holder with one of these digests (``model.Holder``), whatever
+        state they are in, until a sweep purges them.
+    """
+
+    async def held(self, digests: Sequence[bytes]) -> int: ...
+
+    async def look(self, record_id: RecordId) -> Record | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """A copy that is to be gone from every front. ``until``: from then on it has ended by itself, late clocks included.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, Self
 
-from gateway.ports import Store
+from gateway.ports import Holdings, Store
 from gateway.protocol.decisions import Decided, Decision
 from gateway.protocol.dossier import Dossier, Open, Page, Query
 from gateway.protocol.inquiries import Asked, Inquiry
@@ -107,5 +107,5 @@ class Resealing(Protocol):
         ...
 
 
-class Records(Store, Registry, Inquiries, Resealing, Protocol):
+class Records(Store, Holdings, Registry, Inquiries, Resealing, Protocol):
     """A store as a gateway has it: for calls, for people, for reconcilers."""

@@ -118,6 +118,9 @@ class Record(BaseModel):
     id: Id
     state: State
     route: str = Field(examples=["payments"])
+    caller: str | None = Field(
+        description="The name of the caller whom the gateway knew; null where it knew none.", examples=["shop"]
+    )
     fence: int = Field(description="Which decision on it is the newest; verbs need it.", examples=[1])
     created_at: datetime = Field(description="When it was claimed.")
     since: datetime = Field(description="When it became what it is.")
@@ -174,6 +177,7 @@ def record(entry: Entry) -> Record:
         id=str(entry.id),
         state=entry.state,
         route=entry.route,
+        caller=entry.caller or None,
         fence=entry.fence,
         created_at=entry.created_at,
         since=entry.since,

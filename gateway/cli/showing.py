@@ -47,20 +47,25 @@ def as_json(members: Mapping[str, Any]) -> None:
 
 
 def show_list(records: Iterable[Mapping[str, Any]], now: datetime) -> None:
-    """One line a record."""
+    """One line a record; its caller, where one of them has any."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("ID", "STATE"):
         table.add_column(name, no_wrap=True)
     table.add_column("ROUTE", no_wrap=True, overflow="ellipsis")
+    shown = list(records)
+    named = any(record["caller"] for record in shown)
+    if named:
+        table.add_column("CALLER", no_wrap=True, overflow="ellipsis")
     table.add_column("FENCE", no_wrap=True, justify="right")
     table.add_column("SINCE", no_wrap=True)
     table.add_column("REASON", no_wrap=True, overflow="ellipsis")
-    for record in records:
+    for record in shown:
         state = record["state"]
         table.add_row(
             record["id"][:SHOWN],
             Text(state, COLOURS[state]),
             record["route"],
+            *([record["caller"] or ""] if named else []),
             str(record["fence"]),
             ago(record["since"], now),
             record["reason"] or "",
@@ -79,6 +84,7 @@ def show_record(record: Mapping[str, Any], now: datetime) -> None:
         ("record", Text(record["id"], "bold")),
         ("state", told),
         ("route", record["route"]),
+        *([("caller", record["caller"])] if record["caller"] else []),
         ("fence", str(record["fence"])),
         ("claimed", moment(record["created_at"])),
         ("until", f"{moment(record['until'])} {_UNTIL[state]}"),

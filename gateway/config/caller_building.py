@@ -101,4 +101,4 @@ def _routes(given: CallerSettings | JwtSettings) -> frozenset[str] | None:
 
 
 def _quotas(quotas: QuotaSettings) -> Quotas:
-    return Quotas(quotas.calls, quotas.rate)
+    return Quotas(quotas.calls, quotas.rate, quotas.stored_keys)

@@ -98,6 +98,20 @@ def _quotas(settings: Settings) -> Complaints:
         if each.quotas.calls is not None and each.quotas.calls > most:
             told = f"has no effect: downstream.max_calls lets all callers together have {most}; lower it, or raise that"
             yield ("callers", index, "quotas", "calls"), told
+        if each.quotas.stored_keys is not None and not keep_keys(settings, each.routes):
+            yield ("callers", index, "quotas", "stored_keys"), NO_KEYS
+
+
+NO_KEYS = "has no effect: no route that they may use guards a call, so that no key of theirs is stored; remove it"
+
+
+def keep_keys(settings: Settings, names: Sequence[str] | None) -> bool:
+    """Whether a route guards calls of callers who may use these; ``None``: all."""
+    return any(
+        merged_policy(settings.policy, route.policy).methods
+        for route in settings.routes
+        if need_of(settings, route) is not Need.NONE and (names is None or route.name in names)
+    )
 
 
 def credential_complaints(settings: Settings, index: int, unread: frozenset[str]) -> Complaints:

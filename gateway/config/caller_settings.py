@@ -26,6 +26,11 @@ class QuotaSettings(Shape):
 
     calls: Many | None = default(None, "Calls in flight at once, on all routes together, of each process. More: 429.")
     rate: CallRate | None = default(None, "Calls a second, minute or hour, such as 50/s. More: 429.")
+    stored_keys: Many | None = default(
+        None,
+        "Keys that the store may hold of them at a time, in whatever state, until it forgets them. A new one more: "
+        "429; known keys are answered.",
+    )
 
 
 class CallerSettings(Shape):

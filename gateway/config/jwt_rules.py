@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gateway.config.caller_building import need_of
+from gateway.config.caller_rules import NO_KEYS, keep_keys
 from gateway.config.caller_settings import JwtSettings
 from gateway.config.documents import Place
 from gateway.config.findings import NOT_TO_BE_SET, written
@@ -43,6 +44,8 @@ def jwt_complaints(settings: Settings) -> Complaints:
     if jwt.quotas.calls is not None and jwt.quotas.calls > most:
         told = f"has no effect: downstream.max_calls lets all callers together have {most}; lower it, or raise that"
         yield ("jwt", "quotas", "calls"), told
+    if jwt.quotas.stored_keys is not None and jwt.routes != [] and not keep_keys(settings, jwt.routes):
+        yield ("jwt", "quotas", "stored_keys"), NO_KEYS
 
 
 def _times(jwt: JwtSettings) -> Complaints:

@@ -240,12 +240,28 @@ class Edge:
             return await self._too_many_refusals(visit, plan, pause)
         self._places.take(plan.places, caller, visit.who)
         try:
-            return await self._exchange(visit, plan, key, body, caller)
+            errand = self._errand(visit, plan, key, body)
+            if visit.who is not None and visit.who.quotas.stored_keys is not None:
+                return await self._if_one_more_may_be_held(visit, plan, errand, caller, visit.who.quotas.stored_keys)
+            return await self._exchange(visit, plan, errand, caller)
         finally:
             self._places.give_back(plan.places, caller, visit.who)
 
-    async def _exchange(self, visit: Visit, plan: Plan, key: str | None, body: Body, caller: int) -> None:
-        exchange = self._exchanges.begin(self._errand(visit, plan, key, body))
+    async def _if_one_more_may_be_held(self, visit: Visit, plan: Plan, errand: Errand, caller: int, most: int) -> None:
+        """An exchange for a caller with a quota of stored keys."""
+        assert plan.entrance is not None  # noqa: S101 - it is the entrance that knows a caller
+        admitted = await plan.entrance.keys_held.admit(errand.claim, most)
+        if admitted is None:
+            label = visit.who.label if visit.who else ""
+            self._observer.observe(seen.CallerRefused(plan.route.name, label, "stored-keys"))
+            return await self._refuse(visit, plan, problems.keys_used_up(most))
+        try:
+            return await self._exchange(visit, plan, admitted.noting(errand), caller)
+        finally:
+            admitted.over()
+
+    async def _exchange(self, visit: Visit, plan: Plan, errand: Errand, caller: int) -> None:
+        exchange = self._exchanges.begin(errand)
         try:
             # Only where an answer would be kept, or a call waits, does it matter now whether somebody is there.
             terms = plan.route.policy.terms
@@ -280,7 +296,7 @@ class Edge:
         head, route = visit.head, plan.route
         target = route.upstream_target(head.target).encode("ascii")
         facts = RequestFacts(head.method.encode(), target, visit.fields, body)
-        claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key))
+        claim = claim_for(route, self._digester, facts, key, os.urandom(16), self._left(route, facts, key), visit.who)
         spans, trace = _parts(visit, route, claim)
 
         def request(granted: RecordId) -> Outgoing:

@@ -8,6 +8,7 @@ metric or log line has one.
 from collections.abc import Sequence
 
 from gateway.edge.bearers import UNVERIFIABLE_FOR, Bearers
+from gateway.edge.keys_held import KeysHeld
 from gateway.policies.callers import SHORTEST_KEY, Entry, KnownCaller, Need, may_use
 from gateway.policies.routing import Route
 from gateway.policies.tokens import TokenFault
@@ -29,8 +30,10 @@ class Entrance:
         rates: Rates,
         digester: Digester,
         observer: Observer,
+        keys_held: KeysHeld,
         bearers: Bearers | None = None,
     ) -> None:
+        self.keys_held = keys_held
         self.credentials = entry.credentials if bearers is None else entry.credentials | {bearers.header}
         self._header = entry.header.encode()
         self._keys = keys

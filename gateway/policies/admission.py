@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gateway.policies.callers import KnownCaller
 from gateway.policies.policy import KeySource, OnChange, Policy, UpstreamKeyMode
 from gateway.policies.routing import Route
 from gateway.protocol import problems
@@ -10,7 +11,7 @@ from gateway.protocol.fingerprint import Body, Digester, RequestFacts, point, po
 from gateway.protocol.headers import Headers, values
 from gateway.protocol.json_text import Literal, read_json
 from gateway.protocol.key import KeyFault, check_length, parse_key, write_key
-from gateway.protocol.model import Claim
+from gateway.protocol.model import Claim, Holder
 from gateway.protocol.problems import Problem
 from gateway.protocol.terms import OnUnknown
 
@@ -69,12 +70,13 @@ def claim_for(
     key: str | None,
     owner: bytes,
     left: bytes | None = None,
+    who: KnownCaller | None = None,
 ) -> Claim:
     """The claim of one call. ``key`` is ``None`` where the fingerprint stands for it; ``left``: what it leaves to be
-    asked with (``Reconcile.leave``)."""
+    asked with (``Reconcile.leave``); ``who``: the caller, where the gateway knows them."""
     others: tuple[Claim, ...] = ()
     if digester.others:
-        others = tuple(claim_for(route, other, facts, key, owner, left) for other in digester.others)
+        others = tuple(claim_for(route, other, facts, key, owner, left, who) for other in digester.others)
     policy = route.policy
     identity = digester.identity(facts, policy.recipe)
     scope = identity.scope if policy.on_change is OnChange.SEPARATE else None
@@ -90,8 +92,15 @@ def claim_for(
         route=route.name,
         key_id=None if scope is None else digester.record_id(policy.namespace, text, None),
         values=left,
+        holder=None if who is None else _holder(digester, who),
         others=others,
     )
+
+
+def _holder(digester: Digester, who: KnownCaller) -> Holder:
+    """Only a caller with a quota has their keys counted."""
+    counts = who.quotas.stored_keys is not None
+    return Holder(who.label, bytes.fromhex(digester.counted(who.identity)) if counts else b"")
 
 
 def _takeover(route: Route) -> timedelta | None:

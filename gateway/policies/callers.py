@@ -56,10 +56,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """What one caller may take; ``None``: as much as there is. ``calls``: in flight, on all routes together."""
+    """What one caller may take; ``None``: as much as there is. ``calls``: in flight, on all routes together;
+    ``stored_keys``: held at a time, in the store."""
 
     calls: int | None = None
     rate: Rate | None = None
+    stored_keys: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

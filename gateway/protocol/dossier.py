@@ -91,6 +91,7 @@ class Entry:
 
     ``since``: when it became what it is; ``until``: when time turns it (a lease, a replay, a tombstone ends);
     ``reason``: why an unknown is one. ``asks`` of a reconciler so far, and when it asks next, while one is at work.
+    ``caller``: the name of whom the gateway knew to call, empty where it knew nobody.
     """
 
     id: RecordId
@@ -103,6 +104,7 @@ class Entry:
     reason: str = ""
     asks: int = 0
     asks_at: datetime | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,15 @@ class NotKept:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose key it is, where the gateway knows who calls. ``name``: for people. ``digest``: what the keys of this
+    caller are counted under, 16 bytes; empty where nobody counts them."""
+
+    name: str
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A request for the right to send, once.
 
@@ -110,6 +119,7 @@ class Claim:
     sending the upstream itself still deduplicates; ``None`` never takes over. ``route``: its name, for people.
     ``key_id``: where callers are kept apart, the look-up digest without the caller, by which people find it.
     ``values``: under ``on_unknown: reconcile``, what the upstream is asked with should the outcome become unknown.
+    ``holder``: the caller whom the gateway knows, for people and for their quota; nothing is decided on it here.
     ``others``: this very claim under each other digest key that is listed, by which earlier records know it (law 14).
     """
 
@@ -123,6 +133,7 @@ class Claim:
     route: str = ""
     key_id: RecordId | None = None
     values: bytes | None = field(default=None, repr=False)
+    holder: Holder | None = None
     others: tuple["Claim", ...] = ()
 
     @property

@@ -182,8 +182,8 @@ class CallerAdmitted:
 @dataclass(frozen=True, slots=True)
 class CallerRefused:
     """A call was turned away for whose it is. ``caller``: as above, empty where nobody is known. ``reason``: ``none``,
-    ``several``, ``unknown`` (its credential), ``token-`` and what is wrong with a token, ``route``, ``rate`` (of calls)
-    or ``refusals`` (of those it met)."""
+    ``several``, ``unknown`` (its credential), ``token-`` and what is wrong with a token, ``route``, ``rate``
+    (of calls), ``refusals`` (of those it met), ``stored-keys`` (of those that the store holds)."""
 
     route: str
     caller: str

@@ -136,6 +136,16 @@ def quota_exceeded(detail: str, retry_after: int) -> Problem:
     return Problem("quota-exceeded", 429, title, told, Outcome.REJECTED, retryable=True, retry_after=retry_after)
 
 
+def keys_used_up(most: int) -> Problem:
+    """One caller holds as many keys as they may. When the next one is forgotten, nobody counts."""
+    told = (
+        f"The store holds {most} keys of this caller, as many as it may, and this key is not one of them: the call was "
+        "not sent. Known keys are still answered; a new one is taken once the store has forgotten another."
+    )
+    title = "This caller's quota is used up"
+    return Problem("quota-exceeded", 429, title, told, Outcome.REJECTED, "none", retryable=True)
+
+
 def key_missing(name: str) -> Problem:
     """The route requires a key."""
     detail = (

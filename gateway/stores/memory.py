@@ -79,7 +79,7 @@ class MemoryStore(MemoryRegistry):
         record = claims.as_of(stored, now)
         granted = claims.granted(record, claim, grant, now)
         if stored is None or record is None:
-            side = self._sides[claim.id] = Side(claim.route, claim.key_id or claim.id, now, claim.values)
+            side = self._sides[claim.id] = Side(claim.route, claim.key_id or claim.id, now, claim.values, claim.holder)
         else:
             side = self._sides[claim.id]
             side.tell(granted, *turns(stored, now))

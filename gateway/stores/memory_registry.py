@@ -61,6 +61,12 @@ class MemoryRegistry:
                 groups.setdefault((entry.route, entry.state), []).append(entry.since)
         return [Open(route, state, len(since), now - min(since)) for (route, state), since in groups.items()]
 
+    async def held(self, digests: Sequence[bytes]) -> int:
+        """Law H1."""
+        self._now()
+        holders = (side.holder for side in self._sides.values())
+        return sum(holder is not None and holder.digest in digests for holder in holders)
+
     async def due(self, routes: Collection[str], work: timedelta, limit: int) -> Sequence[Inquiry]:
         """Law Q1: taking a record puts off its next asking until the work is over."""
         now = self._now()

@@ -19,7 +19,7 @@ from gateway.protocol.dossier import (
     until,
 )
 from gateway.protocol.inquiries import Asked, Inquiry
-from gateway.protocol.model import Claim, Record, RecordId, Unknown
+from gateway.protocol.model import Claim, Holder, Record, RecordId, Unknown
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Side:
     key_id: RecordId
     created_at: datetime
     values: bytes | None
+    holder: Holder | None = None
     history: list[Event] = field(default_factory=list[Event])
     asks: int = 0
     absent: int = 0
@@ -37,7 +38,7 @@ class Side:
 
     def renew(self, claim: Claim, now: datetime) -> None:
         """Another grant of the key: whatever was asked before is over."""
-        self.route, self.created_at, self.values = claim.route, now, claim.values
+        self.route, self.created_at, self.values, self.holder = claim.route, now, claim.values, claim.holder
         self.asks, self.absent, self.taken = 0, 0, b""
 
     def tell(self, record: Record, *events: Event) -> None:
@@ -61,6 +62,7 @@ class Side:
             reason=record.reason if isinstance(record, Unknown) else "",
             asks=self.asks if asks_at else 0,
             asks_at=asks_at,
+            caller=self.holder.name if self.holder else "",
         )
 
     def dossier(self, stored: Record, record: Record, now: datetime) -> Dossier:

@@ -48,6 +48,10 @@ class TieredRegistry:
         """The authority's."""
         return await self._authority.open_calls()
 
+    async def held(self, digests: Sequence[bytes]) -> int:
+        """The authority's."""
+        return await self._authority.held(digests)
+
     async def due(self, routes: Collection[str], work: timedelta, limit: int) -> Sequence[Inquiry]:
         """The authority's."""
         return await self._authority.due(routes, work, limit)

@@ -8,10 +8,11 @@ from gateway.callers.key_ring import KeyRing
 from gateway.config.configuration import Configuration
 from gateway.edge.bearers import Bearers
 from gateway.edge.entrance import Entrance
+from gateway.edge.keys_held import KeysHeld
 from gateway.edge.refusals import Refusals
 from gateway.policies.callers import Limits
 from gateway.policies.tokens import Tokens
-from gateway.ports import Clock, Observer, Rates
+from gateway.ports import Clock, Holdings, Observer, Rates
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.observations import InternalFault
 from gateway.proxying.client import HttpInquirer
@@ -26,7 +27,14 @@ _AGAIN = 1.0
 class Letting:
     """What one process asks before a call, and its work in the background; nothing where nothing is configured."""
 
-    def __init__(self, configuration: Configuration, digester: Digester, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        digester: Digester,
+        holdings: Holdings,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
         entry, limits = configuration.entry, configuration.limits
         self._observer = observer
         self._work: list[asyncio.Task[None]] = []
@@ -39,7 +47,9 @@ class Letting:
         if entry is not None and self._rates is not None:
             self._ring = KeyRing(entry.keys, observer)
             bearers = None if configuration.tokens is None else self._bearers(configuration.tokens)
-            self.entrance = Entrance(entry, self._ring, self._rates, digester, observer, bearers)
+            self.entrance = Entrance(
+                entry, self._ring, self._rates, digester, observer, KeysHeld(holdings, clock), bearers
+            )
         if limits.refusals is not None and self._rates is not None:
             self.refusals = Refusals(limits.refusals, self._rates, clock)
 

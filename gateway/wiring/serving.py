@@ -94,7 +94,7 @@ class Serving:
         tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
         downstream, _ = affordable(configuration.downstream)
         most = downstream.max_calls
-        self._letting = letting = Letting(configuration, store.digester, observer, clock)
+        self._letting = letting = Letting(configuration, store.digester, store.store, observer, clock)
         entrance, refusals = letting.entrance, letting.refusals
         # Where the same bytes do not always ask for the same answer, each of them is looked at.
         alike = entrance is None and refusals is None and telemetry.tracer is None

@@ -83,6 +83,7 @@ def test_a_record_is_told_with_what_happened_to_it(desk: Open) -> None:
     assert record == {
         "state": "unknown",
         "route": "api",
+        "caller": None,
         "fence": 1,
         "reason": "reset",
         "reconciler": None,

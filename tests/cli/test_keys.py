@@ -9,11 +9,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.main import main
+from gateway.cli.showing import show_list, show_record
 from tests.admin.conftest import READ, SETTLE, TOKENS
 from tests.config.reading import said
 from tests.process import COMMAND, TIMEOUT, Served, run, serving
@@ -347,3 +349,18 @@ def test_token_and_place_come_from_environment_and_configuration(place: Place) -
         assert (ended.returncode, ended.stdout[:2]) == (0, "ID")
     file = "routes: [{name: a, upstream: {url: 'http://u'}}]"
     assert said(place.folder, file, environ={"IDEMPOTENCY_GATEWAY_TOKEN": SETTLE}) == []
+
+
+def test_a_records_caller_is_told_where_one_was_known(capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    record = {"id": "ab" * 32, "state": "completed", "route": "payments", "fence": 1, "reason": None, "history": []}
+    record |= dict.fromkeys(("since", "until", "created_at"), now.isoformat())
+    record |= dict.fromkeys(("answer", "answer_until", "reconciler"))
+    show_list([record | {"caller": "shop"}, record | {"caller": None}], now)
+    header, named, unnamed = capsys.readouterr().out.splitlines()
+    assert header.split() == ["ID", "STATE", "ROUTE", "CALLER", "FENCE", "SINCE", "REASON"]
+    assert (named.split()[3:5], unnamed.split()[3]) == (["shop", "1"], "1")
+    show_record(record | {"caller": "shop"}, now)
+    assert "caller   shop" in capsys.readouterr().out
+    show_record(record | {"caller": None}, now)
+    assert "caller" not in capsys.readouterr().out

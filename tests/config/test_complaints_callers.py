@@ -45,6 +45,9 @@ ALONE = {
     "has no effect: downstream.max_calls lets all callers together have 4096; lower it, or raise that": [
         (f"callers: [{{name: a, key: {OTHER}, quotas: {{calls: 5000}}}}]", "1:108: callers.0.quotas.calls"),
     ],
+    "must be a whole number from 1 to 1000000": [
+        (f"callers: [{{name: a, key: {OTHER}, quotas: {{stored_keys: 0}}}}]", "1:108: callers.0.quotas.stored_keys"),
+    ],
     "must be a rate: a whole number, '/' and s, m or h, such as 50/s or 600/m": [
         (f"callers: [{{name: a, key: {OTHER}, quotas: {{rate: 50}}}}]", "1:108: callers.0.quotas.rate"),
         (f"callers: [{{name: a, key: {OTHER}, quotas: {{rate: 0/s}}}}]", "1:108: callers.0.quotas.rate"),
@@ -137,3 +140,20 @@ def test_a_file_of_keys_may_hold_several_or_none_and_nothing_else(tmp_path: Path
     path.unlink()
     (told,) = said(tmp_path, text)
     assert told == f"1:24: callers.0.key: names '{path}', which cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("by", "place"),
+    [
+        (f"callers: [{{name: shop, key: {ONE}, quotas: {{stored_keys: 5}}}}]\n", "callers.0.quotas.stored_keys"),
+        (
+            "jwt: {jwks: 'https://id/', issuer: a, audience: b, quotas: {stored_keys: 5}}\n",
+            "jwt.quotas.stored_keys",
+        ),
+    ],
+    ids=["callers", "jwt"],
+)
+def test_a_quota_of_stored_keys_has_no_effect_where_none_is_stored(tmp_path: Path, by: str, place: str) -> None:
+    assert said(tmp_path, ROUTE + by) == []
+    none = "has no effect: no route that they may use guards a call, so that no key of theirs is stored; remove it"
+    assert f"{place}: {none}" in [line.partition(": ")[2] for line in said(tmp_path, of_policy("methods: []") + by)]

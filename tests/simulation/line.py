@@ -139,6 +139,10 @@ class Line:
         """By itself."""
         return await self._asked(lambda: at_once(self._database.ledger.open_calls()))
 
+    async def held(self, digests: Sequence[bytes]) -> int:
+        """By itself."""
+        return await self._asked(lambda: at_once(self._database.ledger.held(digests)))
+
     async def sweep(self, limit: int) -> SweepCounts:
         """By itself."""
         return await self._asked(lambda: self._database.sweep(limit))

@@ -16,8 +16,10 @@ from gateway.protocol.model import (
     Busy,
     Complete,
     Completed,
+    Forgotten,
     Grant,
     Granted,
+    Holder,
     MarkUnknown,
     Moved,
     RecordId,
@@ -25,6 +27,7 @@ from gateway.protocol.model import (
     Released,
     Replay,
     Settled,
+    Settlement,
     Undecided,
 )
 from gateway.registry import Records
@@ -69,6 +72,10 @@ def every_page(bench: Bench, query: Query) -> list[Entry]:
         if page.next is None:
             return found
         query = replace(query, after=page.next)
+
+
+def held(bench: Bench, holder: Holder) -> int:
+    return bench.run(records(bench).held([holder.digest]))
 
 
 def due(bench: Bench, *routes: str, work: timedelta = WORK, limit: int = 10) -> Sequence[Inquiry]:
@@ -227,6 +234,46 @@ class RegistryContract:
         counts = {place: each.count for place, each in found.items()}
         assert counts == {("api", State.UNKNOWN): 2, ("sms", State.IN_FLIGHT): 1, ("sms", State.UNKNOWN): 1}
         assert timedelta(seconds=99) < found["api", State.UNKNOWN].oldest < timedelta(seconds=160)
+
+    # H1
+
+    def test_h1_keys_are_counted_by_their_holder_in_every_state_until_they_are_purged(self, bench: Bench) -> None:
+        shop, bar = Holder("shop", b"s" * 16), Holder("bar", b"b" * 16)
+        for number, settlement in enumerate((None, Complete(ANSWER), MarkUnknown("reset"), Release())):
+            grant = bench.granted(replace(claim(f"shop's {number}"), holder=shop))
+            if settlement is not None:
+                bench.settle(grant, settlement)
+        bench.granted(replace(claim("bar's"), holder=bar))
+        bench.granted(replace(claim("counted nowhere"), holder=Holder("crm")))
+        bench.granted(claim("nobody's"))
+        assert [held(bench, each) for each in (shop, bar)] == [4, 1]
+        assert bench.run(records(bench).held([shop.digest, bar.digest, b"x" * 16])) == 5
+        erased = record_id("shop's 1")
+        assert isinstance(bench.forget(erased, 1), Forgotten)
+        assert held(bench, shop) == 4, "its tombstone is a record"
+        bench.age(erased, 1200)
+        bench.sweep()
+        assert held(bench, shop) == 3
+
+    def test_h1_a_key_is_held_by_whom_it_was_granted_to_last(self, bench: Bench) -> None:
+        shop, bar = Holder("shop", b"s" * 16), Holder("bar", b"b" * 16)
+        bench.settle(bench.granted(replace(claim("k"), holder=shop)), Release())
+        grant = bench.granted(replace(claim("k"), holder=bar))
+        assert [held(bench, each) for each in (shop, bar)] == [0, 1]
+        bench.settle(grant, Release())
+        bench.granted(claim("k"))
+        assert held(bench, bar) == 0
+        assert dossier(bench, grant.id).entry.caller == ""
+
+    def test_r2_a_record_tells_which_caller_it_is_of_where_one_was_known(self, bench: Bench) -> None:
+        settlements: tuple[Settlement, ...] = (Release(), MarkUnknown("reset"), Complete(ANSWER))
+        for number, settlement in enumerate(settlements):
+            grant = bench.granted(replace(claim(f"k{number}"), holder=Holder("sh\u00f6p")))
+            assert dossier(bench, grant.id).entry.caller == "sh\u00f6p"
+            bench.settle(grant, settlement)
+            assert dossier(bench, grant.id).entry.caller == "sh\u00f6p"
+        bench.granted(claim("nobody's"))
+        assert sorted(entry.caller for entry in every_page(bench, Query())) == ["", *["sh\u00f6p"] * 3]
 
     # Q1 to Q4
 

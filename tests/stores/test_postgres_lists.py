@@ -22,16 +22,16 @@ from tests.stores.backends import SEALER, PostgresBackend
 MANY, SHOWN = 100_000, 50
 
 # Completed and expired ones by the ten thousand; of 100 records one is unknown, of 10,000 one in flight. Of ten one has
-# a caller of its own; of a hundred one is of a rare route.
+# a caller of its own; of a hundred one is of a rare route, and half of them are one caller's whose keys are counted.
 _FILL = """
 INSERT INTO records (id, state, fence, owner, turns_at, forget_at, created_at, since, response_ms, key_ms, unknown_ms,
                      first_sent_at, taken_over, reason, recipe, scope, fingerprint, route, key_id, asks_at, asks_with,
-                     head)
+                     head, held_by)
 SELECT id, state, 1, id, now - 1000 * n + 500000000, now + 900000000, now - 1000 * n, now - 1000 * n, 500000000,
        1000, 500000000, now, 0, 'reset', CASE WHEN state <> 4 THEN $2::text END, CASE WHEN state <> 4 THEN id END,
        CASE WHEN state <> 4 THEN id END, CASE WHEN n % 100 = 7 THEN 'rare' ELSE 'api' END,
        CASE WHEN n % 10 = 3 THEN sha256(int8send(n % 1000)) END, CASE WHEN state = 3 THEN now - n END,
-       CASE WHEN state = 3 THEN id END, CASE WHEN state = 2 THEN id END
+       CASE WHEN state = 3 THEN id END, CASE WHEN state = 2 THEN id END, CASE WHEN n % 2 = 0 THEN 'shop'::bytea END
 FROM (SELECT n, sha256(int4send(n)) AS id, (EXTRACT(EPOCH FROM now()) * 1000)::bigint AS now,
              CASE WHEN n % 10000 = 1 THEN 1 WHEN n % 100 = 2 THEN 3 WHEN n % 500 = 4 THEN 4
                   WHEN n > 60000 THEN 5 ELSE 2 END AS state
@@ -152,3 +152,11 @@ def test_due_work_and_open_calls_cost_what_is_open(backend: PostgresBackend) -> 
     for plan, most in ((lapse, 10), (take, 50), (calls, MANY // 90)):
         assert in_sequence(plan) == []
         assert met(plan) <= most
+
+
+def test_h1_counting_a_callers_keys_reads_the_index_of_such_and_nothing_else(backend: PostgresBackend) -> None:
+    for holder, number in ((b"shop", MANY // 2), (b"nobody", 0)):
+        (plan,) = plans(backend, partial(counting.held, digests=[holder]))
+        assert in_sequence(plan) == []
+        assert {each.get("Index Name") for each in nodes(plan) if "Scan" in each["Node Type"]} == {"records_by_holder"}
+        assert met(plan) <= number

@@ -11,7 +11,7 @@ from gateway.protocol.model import Claim, Grant, Granted, InFlight, Record, Unkn
 from gateway.stores.codec import Codec
 from gateway.stores.redis import scripts
 from gateway.stores.redis.layout import State, instant, key_of, milliseconds, since_1970, stamp_of
-from gateway.stores.redis.records import read, write_identity, write_promise
+from gateway.stores.redis.records import read, write_holder, write_identity, write_promise
 from gateway.stores.redis.trips import Ask, Word, run_over
 
 # Each round finds what another claimant wrote; who is overtaken so often is not served by trying on.
@@ -63,6 +63,7 @@ def _written(codec: Codec, claim: Claim, grant: Grant, record: Record | None) ->
         write_promise(claim),
         claim.route,
         claim.key_id.digest if claim.key_id else b"",
+        write_holder(claim.holder),
         b"" if claim.values is None else codec.seal_values(claim.id, grant.fence, claim.values),
     )
 

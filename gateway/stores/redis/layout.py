@@ -16,8 +16,11 @@ from gateway.protocol.model import RecordId
 
 PREFIX = b"ig:"
 
+# Behind it, what a holder's keys are counted under: the sorted set of them.
+HELD = b"ig:held:"
+
 _VERSION = 1
-_HEADER = Struct(">Bc8s16s6Q2HBI")
+_HEADER = Struct(">Bc8s16s6Q2H2BI")
 _SUM_SIZE = 16
 _PLAIN = _HEADER.size + _SUM_SIZE
 _STAMP = slice(1, 26)
@@ -75,6 +78,7 @@ class Parts:
     times: Times
     identity: bytes
     route: str
+    holder: bytes
     history: bytes
     rest: bytes
 
@@ -141,7 +145,7 @@ def _parts(record_id: RecordId, text: bytes) -> Parts:
     covered = text[_PLAIN : _PLAIN + sum(sizes) if state is State.COMPLETED else None]
     if version != _VERSION or text[_HEADER.size : _PLAIN] != _sum(record_id, text[: _HEADER.size], covered):
         raise ValueError("what the record says is not what was written")
-    identity, route, _, history, rest = _pieces(text[_PLAIN:], sizes)
+    identity, route, _, holder, history, rest = _pieces(text[_PLAIN:], sizes)
     return Parts(
         id=record_id,
         state=state,
@@ -150,6 +154,7 @@ def _parts(record_id: RecordId, text: bytes) -> Parts:
         times=Times(*instants),
         identity=identity,
         route=route.decode(),
+        holder=holder,
         history=history,
         rest=rest,
     )

@@ -12,6 +12,7 @@ from gateway.protocol.model import (
     Claim,
     Completed,
     Expired,
+    Holder,
     Identity,
     InFlight,
     NotKept,
@@ -61,6 +62,16 @@ def read_identity(text: bytes) -> Identity:
     """What ``write_identity`` wrote."""
     recipe, digests = text[: -2 * _DIGEST], text[-2 * _DIGEST :]
     return Identity(read_recipe(recipe.decode()) if recipe else _COMMON, digests[:_DIGEST], digests[_DIGEST:])
+
+
+def write_holder(holder: Holder | None) -> bytes:
+    """What the keys of a holder are counted under, and their name; nothing of nobody."""
+    return b"" if holder is None else _FLAG.pack(len(holder.digest)) + holder.digest + holder.name.encode()
+
+
+def name_in(holder: bytes) -> str:
+    """The name that ``write_holder`` wrote; empty of nobody."""
+    return holder[1 + holder[0] :].decode() if holder else ""
 
 
 def write_promise(claim: Claim) -> bytes:

@@ -16,7 +16,7 @@ from gateway.protocol.model import Busy, Moved, RecordId
 from gateway.registry import Resealed
 from gateway.stores.codec import NOTHING_TO_SEAL_WITH, Codec
 from gateway.stores.redis import asking, deciding, listing, resealing, scripts
-from gateway.stores.redis.layout import instant, key_of
+from gateway.stores.redis.layout import HELD, instant, key_of
 from gateway.stores.redis.line import Lines
 from gateway.stores.redis.showing import dossier_of
 from gateway.stores.redis.trips import Reply, Word, run
@@ -49,6 +49,10 @@ class RedisRegistry(ABC):
     async def open_calls(self) -> Sequence[Open]:
         """In flight and unknown, by route."""
         return await listing.open_calls(self._ask_patiently)
+
+    async def held(self, digests: Sequence[bytes]) -> int:
+        """Law H1; a trip for each digest, of which there is one."""
+        return sum([await self._ask_patiently("ZCARD", HELD + each) for each in digests])
 
     async def due(self, routes: Collection[str], work: timedelta, limit: int) -> Sequence[Inquiry]:
         """Laws Q1 and Q3; one trip. A reply that is lost leaves what it took to the next taking."""

@@ -14,7 +14,7 @@ from gateway.protocol.model import Completed, Record, RecordId, Unknown
 from gateway.stores.codec import Codec
 from gateway.stores.redis.histories import written
 from gateway.stores.redis.layout import DAMAGE, Parts, damaged, instant, parts_of
-from gateway.stores.redis.records import answer_of, unopened, work_in
+from gateway.stores.redis.records import answer_of, name_in, unopened, work_in
 
 
 def entry_of(record_id: RecordId, text: bytes, now: datetime) -> Entry | None:
@@ -54,6 +54,7 @@ def _entry(parts: Parts, record: Record, history: tuple[Event, ...]) -> Entry:
         reason=record.reason if isinstance(record, Unknown) else "",
         asks=work.asks if work else 0,
         asks_at=record.asks_at if isinstance(record, Unknown) else None,
+        caller=name_in(parts.holder),
     )
 
 

@@ -149,5 +149,7 @@ def _written(codec: Codec, claim: Claim, fence: int) -> dict[str, Any]:
         "new_unknown_ms": milliseconds(claim.retention.unknown),
         "new_route": claim.route,
         "new_key_id": None if claim.key_id is None else claim.key_id.digest,
+        "new_held_by": claim.holder.digest or None if claim.holder else None,
+        "new_caller": claim.holder.name if claim.holder else None,
         "new_asks_with": None if claim.values is None else codec.seal_values(claim.id, fence, claim.values),
     }

@@ -5,6 +5,7 @@ can do that (Postgres): the numbers are for people and metrics, and nothing is d
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, and_, bindparam, case, func, or_, select, tablesample, text
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, FromClause, Select, and_, bindparam, case, fu
 from gateway.protocol.dossier import Open
 from gateway.protocol.dossier import State as Shown
 from gateway.stores.sql.clock import AuthorityNow, duration
+from gateway.stores.sql.dialects import among
 from gateway.stores.sql.tables import State, records
 
 # Counted exactly up to this many rows, a quarter of a second's work; beyond, about so many are looked at.
@@ -65,6 +67,18 @@ def made_with(connection: Connection, name: bytes) -> bool:
     """Whether there are records whose ids begin so; one look into the primary key."""
     last = name.ljust(_LONGEST_ID, b"\xff")
     return connection.execute(_OF_A_KEY, {"of_first": name, "of_last": last}).first() is not None
+
+
+_HELD: Mapping[str, Select[Any]] = {
+    name: select(func.count()).where(_row.held_by.is_not(None), by_holder)
+    for name, by_holder in among(_row.held_by, "of_holders").items()
+}
+
+
+def held(connection: Connection, digests: Sequence[bytes]) -> int:
+    """Records of these holders; one look into an index, as long as they have records."""
+    counted: int = connection.execute(_HELD[connection.dialect.name], {"of_holders": sorted(digests)}).scalar_one()
+    return counted
 
 
 def _by_label(connection: Connection, share: float, *statements: Select[Any, int]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from gateway.stores.watching import Watches
 
 
 class SqlRegistry:
-    """``registry.Registry``, ``registry.Inquiries`` and ``registry.Resealing`` in SQL tables."""
+    """``registry.Registry``, ``Inquiries`` and ``Resealing``, and ``ports.Holdings``, in SQL tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,6 +38,10 @@ class SqlRegistry:
     async def open_calls(self) -> Sequence[Open]:
         """In flight and unknown, by route."""
         return await self._database.read(counting.open_calls)
+
+    async def held(self, digests: Sequence[bytes]) -> int:
+        """Law H1."""
+        return await self._database.read(partial(counting.held, digests=digests))
 
     async def decide(self, decision: Decision) -> Decided | Moved | Busy:
         """Law R1; an operator's word is rare, and goes by itself."""

@@ -58,6 +58,7 @@ def _entry(stored: Stored, record: Record) -> Entry:
         reason=record.reason if isinstance(record, Unknown) else "",
         asks=row["asks"] or 0 if asks_at else 0,
         asks_at=asks_at,
+        caller=row["caller"] or "",
     )
 
 

@@ -48,6 +48,8 @@ _IN_FLIGHT: Mapping[str, Any] = {
     "unknown_ms": bindparam("new_unknown_ms"),
     "route": bindparam("new_route"),
     "key_id": bindparam("new_key_id"),
+    "held_by": bindparam("new_held_by"),
+    "caller": bindparam("new_caller"),
     "asks_with": bindparam("new_asks_with"),
 }
 AS_IT_WAS_READ = and_(

@@ -91,6 +91,9 @@ records = Table(
     Column("key_id", LargeBinary),
     # The same under every order of the digest keys, where several are listed (``claiming``).
     Column("shared", LargeBinary),
+    # Whose key it is, where callers are known: what keys are counted under, if anything, and the name that people see.
+    Column("held_by", LargeBinary),
+    Column("caller", Text),
     # Why the outcome is unknown: unknown rows.
     Column("reason", Text),
     # What happened to it, where that is not told by the columns above (``histories``).
@@ -123,12 +126,14 @@ Index(
     postgresql_where=_SETTLED,
     sqlite_where=_SETTLED,
 )
-# For a key's text where callers are kept apart, for gateways that list the same digest keys in another order, and for
-# reconcilers: only such rows are in them.
+# For a key's text where callers are kept apart, for gateways that list the same digest keys in another order, for
+# callers whose keys are counted, and for reconcilers: only such rows are in them.
 _OF_CALLER = records.c.key_id.is_not(None)
 Index("records_by_key", records.c.key_id, postgresql_where=_OF_CALLER, sqlite_where=_OF_CALLER)
 _OF_SEVERAL = records.c.shared.is_not(None)
 Index("records_by_shared", records.c.shared, unique=True, postgresql_where=_OF_SEVERAL, sqlite_where=_OF_SEVERAL)
+_HELD = records.c.held_by.is_not(None)
+Index("records_by_holder", records.c.held_by, postgresql_where=_HELD, sqlite_where=_HELD)
 _ASKS = records.c.asks_at.is_not(None)
 Index("records_by_asking", records.c.asks_at, postgresql_where=_ASKS, sqlite_where=_ASKS)
 

@@ -12,7 +12,8 @@ local LEASE, UNKNOWN, KEY = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[
 local SENT = ARGV[10]        -- the first sending of a call that is taken over; empty: now
 local IDENTITY, PROMISE = ARGV[11], ARGV[12]
 local ROUTE, KEY_ID = ARGV[13], ARGV[14]
-local VALUES = ARGV[15]      -- sealed; empty: nothing is ever asked about this call
+local HOLDER = ARGV[15]      -- as a record has it
+local VALUES = ARGV[16]      -- sealed; empty: nothing is ever asked about this call
 
 -- A server that lost its marker lost its records too: what is not there proves nothing any more.
 if redis.call('GET', 'ig:role') ~= AUTHORITY then return redis.error_reply('EMPTIED the role marker is not the same') end
@@ -29,6 +30,7 @@ end
 local turns = now + LEASE
 local r = {
   state = STATE, fence = FENCE, owner = OWNER, identity = IDENTITY, promise = PROMISE, route = ROUTE, key_id = KEY_ID,
+  holder = HOLDER,
   turns = turns, expires = turns + UNKNOWN, forgets = turns + UNKNOWN + KEY,
   created = now, sent = SENT == '' and now or tonumber(SENT), since = 0, history = '',
 }

@@ -7,11 +7,13 @@
 -- A record is one string, integers big-endian, instants in milliseconds since 1970:
 --
 --   version 1 | state 1 | fence 8 | owner 16 | turns 8 | expires 8 | forgets 8 | created 8 | sent 8 | since 8
---   | lengths of the four: identity 2, route 2, key id 1, history 4 | sum 16 | identity | route | key id | history | rest
+--   | lengths of the five: identity 2, route 2, key id 1, holder 1, history 4 | sum 16 | identity | route
+--   | key id | holder | history | rest
 --
 -- state: f in flight, u unknown (F, U: taken over), c completed, r released, e expired.
 -- turns: when time turns it; expires: when it is a tombstone at the latest, of a tombstone: since when; forgets: when it
 -- may be purged; created: the newest grant; since: when it became what it is (an unknown is asked).
+-- holder: nothing, or the length of what its keys are counted under 1, 0 where they are not | that | the caller's name.
 -- history: empty while nothing out of the ordinary has happened; the grant and the completion are told by created and
 -- since. Else their number 1, and of each: length 2 | at 8 | what 1 | fence 8 | length of who 1 | who | note.
 -- rest: f retention of the answer 8 | work; u length of the reason 1 | reason | work; c the answer under its own seal.
@@ -19,9 +21,9 @@
 -- sum: over the key and everything but itself and an answer, so that no flipped bit and no record of another key opens.
 --
 -- Each record stands in sorted sets: of its state by `turns`, of its state by `created`, and, where it has them, of its
--- key id by `created` and of its route's work by the next asking, all written in the same script. So these scripts touch
+-- key id by `created`, of its holder by `created` and of its route's work by the next asking, all written in the same script. So these scripts touch
 -- more than the one key they are given: they need a server that is no cluster, and say so at the start.
-local LAYOUT, HEADER, PLAIN, FRONT = '>Bc1c8c16I8I8I8I8I8I8I2I2I1I4', 83, 99, 4096
+local LAYOUT, HEADER, PLAIN, FRONT = '>Bc1c8c16I8I8I8I8I8I8I2I2I1I1I4', 84, 100, 4096
 local WORK, WORK_SIZE = '>I8I4I4I1c16', 33
 local FIRST, LAST = 20, 80
 local LEASE_OVER = 'lease-over'
@@ -46,6 +48,8 @@ end
 local function places(r)
   local of = {[INDEX[r.state]] = r.turns, [made(r.state)] = r.created}
   if r.key_id ~= '' then of['ig:key:' .. r.key_id] = r.created end
+  local counted = string.byte(r.holder) or 0
+  if counted > 0 then of['ig:held:' .. string.sub(r.holder, 2, counted + 1)] = r.created end
   if r.work then of['ig:asks:' .. r.route] = r.work.at end
   return of
 end
@@ -84,9 +88,9 @@ local function glance(key)
   local r = {}
   local version
   version, r.state, r.fence, r.owner, r.turns, r.expires, r.forgets, r.created, r.sent, r.since, r.identity, r.route,
-    r.key_id, r.history = struct.unpack(LAYOUT, text)
+    r.key_id, r.holder, r.history = struct.unpack(LAYOUT, text)
   if version ~= 1 or INDEX[r.state] == nil then return false end
-  local whole, size = r.state ~= 'c', PLAIN + r.identity + r.route + r.key_id + r.history
+  local whole, size = r.state ~= 'c', PLAIN + r.identity + r.route + r.key_id + r.holder + r.history
   if #text == FRONT and (whole or size > FRONT) then text = redis.call('GETRANGE', key, 0, whole and -1 or size - 1) end
   if not whole then text = string.sub(text, 1, size) end
   if sum(key, string.sub(text, 1, HEADER), string.sub(text, PLAIN + 1)) ~= string.sub(text, HEADER + 1, PLAIN) then
@@ -103,7 +107,8 @@ local function unfold(r)
     at = at + size
     return string.sub(r.text, at - size + 1, at)
   end
-  r.identity, r.route, r.key_id, r.history = piece(r.identity), piece(r.route), piece(r.key_id), piece(r.history)
+  r.identity, r.route, r.key_id = piece(r.identity), piece(r.route), piece(r.key_id)
+  r.holder, r.history = piece(r.holder), piece(r.history)
   read_rest(r, string.sub(r.text, at + 1))
   r.stood = places(r)
   return r
@@ -151,9 +156,9 @@ end
 
 -- Writes the record over what is there, and moves it to its places.
 local function put(key, r, answer)
-  local body = r.identity .. r.route .. r.key_id .. r.history .. write_rest(r)
+  local body = r.identity .. r.route .. r.key_id .. r.holder .. r.history .. write_rest(r)
   local header = struct.pack(LAYOUT, 1, r.state, r.fence, r.owner, r.turns, r.expires, r.forgets, r.created, r.sent,
-    r.since, #r.identity, #r.route, #r.key_id, #r.history)
+    r.since, #r.identity, #r.route, #r.key_id, #r.holder, #r.history)
   redis.call('SET', key, header .. sum(key, header, body) .. body .. (answer or ''))
   local member, stood, stands = string.sub(key, 4), r.stood or {}, places(r)
   for name in pairs(stood) do

@@ -72,6 +72,8 @@ def _create_records() -> None:
         sa.Column("route", sa.Text, nullable=False),
         sa.Column("key_id", sa.LargeBinary),
         sa.Column("shared", sa.LargeBinary),
+        sa.Column("held_by", sa.LargeBinary),
+        sa.Column("caller", sa.Text),
         sa.Column("reason", sa.Text),
         sa.Column("history", sa.Text),
         sa.Column("taken", sa.LargeBinary),
@@ -91,6 +93,7 @@ def _create_records() -> None:
     _create_partial_index("records_by_creation", ["state", "created_at"], "state > 1")
     _create_partial_index("records_by_key", ["key_id"], "key_id IS NOT NULL")
     _create_partial_index("records_by_shared", ["shared"], "shared IS NOT NULL", unique=True)
+    _create_partial_index("records_by_holder", ["held_by"], "held_by IS NOT NULL")
     _create_partial_index("records_by_asking", ["asks_at"], "asks_at IS NOT NULL")
 
 
