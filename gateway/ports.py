@@ -310,6 +310,7 @@ class Answer(Protocol):
         beginning.
     A3. A body cut short raises ``OutcomeUnknown``, never ends quietly.
     A4. ``close`` ends the answer; a connection that was not read to its end is never used again.
+    A5. ``at_hand`` is the whole body where it has come with the head, which it does not wait for.
     """
 
     @property
@@ -327,6 +328,8 @@ class Answer(Protocol):
     def length_unverified(self) -> bool:
         """Whether the answer ends with the connection, so that a cut one looks whole (RFC 9112, section 8)."""
         ...
+
+    def at_hand(self) -> bytes | None: ...
 
     async def whole(self, limit: int) -> bytes | None: ...
 

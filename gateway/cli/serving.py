@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from gateway.config.configuration import Configuration
 from gateway.telemetry import logs
+from gateway.wiring.collecting import collect_seldom
 from gateway.wiring.running import Running, Started
 
 
@@ -21,6 +22,7 @@ async def serve(configuration: Configuration, *, accept_identity_change: bool) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
     running = await Running.start(configuration, accept_identity_change=accept_identity_change)
+    collect_seldom()
     announce(running.logs, await running.describe(), console=_console(configuration))
     await stop.wait()
     running.logs.say("stopping", grace_seconds=configuration.shutdown_grace.total_seconds())

@@ -74,7 +74,7 @@ def with_trace(head: Head) -> tuple[Head, TraceContext | None]:
     sent = context_of(parents[0]) if len(parents) == 1 else None
     if sent is not None or b"tracestate" not in head.headers.names:
         return head, sent
-    return head._replace(headers=head.headers.without(b"tracestate")), None
+    return head._replace(headers=head.headers.less((b"tracestate",))), None
 
 
 def response_head(reply: Reply, route: Route | None, origin: bytes, method: str) -> tuple[int, list[Header]]:
@@ -85,7 +85,7 @@ def response_head(reply: Reply, route: Route | None, origin: bytes, method: str)
     response = reply.response
     fields = list(response.headers)
     gateway_made = isinstance(response, StoredResponse) and response.origin is Origin.GATEWAY
-    if not gateway_made and route is not None:
+    if not gateway_made and route is not None and values(response.headers, b"location"):
         fields = [_located(field, route, origin) for field in fields]
     if isinstance(response, StoredResponse):
         fields = _framed(fields, response, method)
@@ -111,7 +111,7 @@ def _framed(fields: list[Header], response: StoredResponse, method: str) -> list
     """
     if response.status in _LENGTHLESS:
         return [field for field in fields if not _says_length(field)]
-    if method == "HEAD" or any(map(_says_length, fields)):
+    if method == "HEAD" or values(response.headers, b"content-length"):
         return fields
     return [*fields, (b"Content-Length", str(len(response.body)).encode())]
 

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge import failures
 from gateway.edge.adapt import Head, http_date, read_head, response_head
-from gateway.edge.bodies import CallerHungUp, NoRoom, Receive, TooLarge, pass_through, read_whole
+from gateway.edge.bodies import CallerHungUp, InMemory, NoRoom, Receive, TooLarge, bounded, pass_through, read_whole
 from gateway.edge.entrance import Entrance
 from gateway.edge.guard import path_guard, route_guard
 from gateway.edge.places import Places, RoutePlaces
@@ -25,7 +25,7 @@ from gateway.edge.refusals import Refusals
 from gateway.edge.retries import Retries
 from gateway.edge.tracing import Recorded, tracing, untraced
 from gateway.edge.well_known import WellKnown
-from gateway.edge.whole import write
+from gateway.edge.whole import take, write
 from gateway.errors import OutcomeUnknown
 from gateway.policies.admission import Unguarded, body_key, claim_for, header_key, upstream_key
 from gateway.policies.callers import KnownCaller, Need
@@ -110,6 +110,10 @@ class Visit(NamedTuple):
     def fields(self) -> Headers:
         """What identity is made of: the request's fields, and who the gateway knows to call."""
         return self.head.headers if self.who is None else self.head.headers.and_also(CALLER, self.who.identity)
+
+    def taken(self) -> bytes | None:
+        """The body, once, where all of it has come; else it is received."""
+        return None if self.cycle is None else take(self.cycle)
 
 
 class Edge:
@@ -221,7 +225,8 @@ class Edge:
             # What is not valid may have been meant as more than one key, and what follows it for somebody else.
             close = key.name == "key-invalid" or head.declared_length != 0
             return await self._refuse(visit, plan, key, close=close)
-        body = await read_whole(visit.receive, policy.max_request_body)
+        came, limit = visit.taken(), policy.max_request_body
+        body = await read_whole(visit.receive, limit) if came is None else bounded(came, limit)
         if isinstance(body, TooLarge):
             return await self._refuse(visit, plan, problems.request_too_large(policy.max_request_body), close=True)
         if policy.key.source is KeySource.BODY:
@@ -346,6 +351,8 @@ class Edge:
         length = head.declared_length if body is None else body.size
         content: Content = None
         if length != 0:
+            if body is None and (came := visit.taken()) is not None:
+                body = InMemory(came)
             content = await pass_through(visit.receive) if body is None else body.chunks()
         spans, trace = _parts(visit, route)
         request = Outgoing(

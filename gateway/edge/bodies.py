@@ -90,11 +90,16 @@ def _no_room(fault: OSError) -> NoRoom:
     return NoRoom(f"a request body cannot be put on disk: {fault.strerror}; make room where TMPDIR points.")
 
 
+def bounded(data: bytes, limit: int) -> Body | TooLarge:
+    """A body that is there as a whole."""
+    return InMemory(data) if len(data) <= limit else TooLarge()
+
+
 async def read_whole(receive: Receive, limit: int) -> Body | TooLarge:
     """The whole body; ``CallerHungUp`` where it never gets whole."""
     data, more = await _next(receive)
     if not more:
-        return InMemory(data) if len(data) <= limit else TooLarge()
+        return bounded(data, limit)
     pieces, size = [data], len(data)
     spooled: Spooled | None = None
     while more and size <= limit:

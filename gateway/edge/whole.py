@@ -1,7 +1,8 @@
-"""An answer that is there as a whole, written as one: status line, fields and body.
+"""A request's body that has come as a whole, taken as one; an answer that is there as a whole, written as one.
 
-Knows uvicorn's cycle of one request and answer, which would take two messages for it and match each field against two
-patterns. What is not plain (nobody takes anything just now, no length, another length than the body's) is left to it.
+Knows uvicorn's cycle of one request and answer, which would take a message for the body and two for the answer, and
+match each field against two patterns. What is not plain (the rest of a body is still to come, nobody takes anything
+just now, no length, another length than the body's) is left to it.
 """
 
 import re
@@ -13,6 +14,15 @@ from gateway.protocol.headers import Header
 
 # What no field may hold; line ends are counted.
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def take(cycle: RequestResponseCycle) -> bytes | None:
+    """The request's body, once; ``None`` where it has to be waited for, or asked for first (``100-continue``)."""
+    if cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
+        return None
+    cycle.flow.resume_reading()
+    body, cycle.body = bytes(cycle.body), bytearray()
+    return body
 
 
 def write(cycle: RequestResponseCycle, status: int, fields: Sequence[Header], body: bytes, *, close: bool) -> bytes:

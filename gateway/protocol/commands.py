@@ -57,5 +57,9 @@ class Reply:
     recorded: bool = True
     again: bool = False
 
+    def until(self, expires: datetime | None) -> "Reply":
+        """The same, where it is known until when it is replayed."""
+        return Reply(self.outcome, self.response, expires, self.recorded, self.again)
+
 
 Command = Ask | Wait | Send | SendUnguarded | Settle | Reply

@@ -295,7 +295,7 @@ def settling(state: Settling, event: Event) -> Step:
     match event:
         case SettlementWritten(answer=Settled(replay_until=replay_until)):
             kept_until = replay_until if isinstance(state.reply.response, StoredResponse) else None
-            return Done(), (replace(state.reply, expires=kept_until),)
+            return Done(), (state.reply.until(kept_until),)
         case SettlementWritten():
             return Done(), (replace(state.overtaken or state.reply, recorded=False),)
         case SettlementOverdue():

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Protocol
 
 import rfc8785
@@ -115,16 +116,18 @@ def key_digest(key: bytes) -> bytes:
 
 
 def _framed(parts: Sequence[bytes]) -> bytes:
-    return b"".join([_LENGTHS[len(part)] + part if len(part) < _MANY else _length(part) + part for part in parts])
+    try:
+        lengths = [_LENGTHS[size] for size in map(len, parts)]
+    except IndexError:
+        lengths = [len(part).to_bytes(8, "big") for part in parts]
+    return b"".join(chain.from_iterable(zip(lengths, parts, strict=True)))
 
 
 # Nearly every part is shorter than this; its length is written once and for all.
-_MANY = 256
-_LENGTHS = tuple(length.to_bytes(8, "big") for length in range(_MANY))
+_LENGTHS = tuple(length.to_bytes(8, "big") for length in range(256))
 
 
-def _length(part: bytes) -> bytes:
-    return len(part).to_bytes(8, "big")
+_NONE = bytes(2)
 
 
 def _chosen(headers: Headers, names: Sequence[str]) -> list[bytes]:
@@ -132,7 +135,7 @@ def _chosen(headers: Headers, names: Sequence[str]) -> list[bytes]:
     for name in names:
         encoded = name.encode()
         found = values(headers, encoded)
-        parts += (encoded, len(found).to_bytes(2, "big"), *found)
+        parts += (encoded, len(found).to_bytes(2, "big"), *found) if found else (encoded, _NONE)
     return parts
 
 

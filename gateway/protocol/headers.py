@@ -4,8 +4,9 @@ Knows which fields end at one hop and which the gateway claims for itself. Refus
 Order and multiplicity are part of an answer, so nothing here ever turns fields into a mapping.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
+from itertools import compress
 from typing import Self
 
 Header = tuple[bytes, bytes]
@@ -48,7 +49,7 @@ _NONE: frozenset[bytes] = frozenset()
 
 
 class Fields(tuple[Header, ...]):
-    """Fields whose names are in lower case, as those of every request are, with the names beside them.
+    """Fields with their names in lower case beside them; those of a request have no others.
 
     Most look-ups are for a field that is not there, and a list of names says so at once.
     """
@@ -58,24 +59,38 @@ class Fields(tuple[Header, ...]):
     @classmethod
     def of(cls, names: list[bytes], values: Iterable[bytes]) -> Self:
         """The fields of these names, in order, and their values."""
-        fields = cls(zip(names, values, strict=True))
+        return cls.beside(names, zip(names, values, strict=True))
+
+    @classmethod
+    def beside(cls, names: list[bytes], came: Iterable[Header]) -> Self:
+        """Fields as they came, and in the same order their names in lower case."""
+        fields = cls(came)
         fields.names = names
         return fields
 
-    def without(self, name: bytes) -> Self:
+    def less(self, dropped: Container[bytes]) -> Self:
         """The others, in order."""
-        left = [field for field in self if field[0] != name]
-        return self.of([field for field, _ in left], [value for _, value in left])
+        kept = [name not in dropped for name in self.names]
+        return self if all(kept) else self.beside(list(compress(self.names, kept)), compress(self, kept))
 
     def and_also(self, name: bytes, value: bytes) -> Self:
         """These and one more at the end."""
-        return self.of([*self.names, name], [*(value for _, value in self), value])
+        return self.beside([*self.names, name], (*self, (name, value)))
+
+
+def named(headers: Iterable[Header]) -> Fields:
+    """The fields with their names beside them."""
+    if isinstance(headers, Fields):
+        return headers
+    fields = tuple(headers)
+    return Fields.beside([name.lower() for name, _ in fields], fields)
 
 
 def values(headers: Iterable[Header], name: bytes) -> list[bytes]:
     """All values of the field ``name`` (lower case), in order."""
     if isinstance(headers, Fields):
-        return [value for field, value in headers if field == name] if name in headers.names else []
+        names = headers.names
+        return [field[1] for known, field in zip(names, headers, strict=True) if known == name] if name in names else []
     length = len(name)  # Compared first: most fields differ in it, and lowering each one would cost more.
     return [value for field, value in headers if len(field) == length and field.lower() == name]
 
@@ -90,9 +105,8 @@ def connection_options(headers: Iterable[Header]) -> frozenset[bytes]:
 
 def end_to_end(headers: Iterable[Header], *, without: frozenset[bytes] = frozenset()) -> Headers:
     """The fields that travel past this hop, in order, less ``without`` (lower-case names)."""
-    fields = tuple(headers)
-    dropped = _dropped(connection_options(fields), without)
-    return tuple([field for field in fields if field[0].lower() not in dropped])
+    fields = named(headers)
+    return fields.less(_dropped(connection_options(fields), without))
 
 
 # By far most answers list nothing in ``Connection``, and a route drops the same fields of each.
@@ -108,7 +122,12 @@ def kept(headers: Iterable[Header], drop: frozenset[bytes]) -> Headers:
 
 def kept_of(fields: Headers, drop: frozenset[bytes]) -> Headers:
     """The same of ``fields`` that are end-to-end already, and nobody's marks."""
-    return tuple([field for field in fields if (name := field[0].lower()) != b"set-cookie" and name not in drop])
+    return named(fields).less(_never_again(drop))
+
+
+@lru_cache(maxsize=256)
+def _never_again(drop: frozenset[bytes]) -> frozenset[bytes]:
+    return drop | {b"set-cookie"}
 
 
 def is_event_stream(headers: Iterable[Header]) -> bool:

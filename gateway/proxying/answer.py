@@ -81,6 +81,10 @@ class HopAnswer(Generic[AnyReading]):
         """Whether the end of the connection is the answer's only end."""
         return self._head.framing is Framing.CLOSE
 
+    def at_hand(self) -> bytes | None:
+        """The body, where all of it is there."""
+        return self.reading.peek() if self.reading.complete else None
+
     async def whole(self, limit: int) -> bytes | None:
         """The body, or ``None`` where it is longer than ``limit`` bytes."""
         reading = self.reading

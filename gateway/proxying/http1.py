@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import httptools
 
-from gateway.protocol.headers import Header, Headers
+from gateway.protocol.headers import Fields, Header, Headers, named, values
 from gateway.proxying.faults import invalid_request, malformed
 
 MAX_HEAD = 64 * 1024
@@ -131,7 +131,7 @@ def read_head(data: bytes, *, bodiless: bool) -> Head:
     return _frame(status, headers, modern=modern, bodiless=bodiless)
 
 
-def _parse(data: bytes) -> tuple[int, Headers]:
+def _parse(data: bytes) -> tuple[int, Fields]:
     seen = _Fields()
     parser = httptools.HttpResponseParser(seen)
     try:
@@ -142,23 +142,17 @@ def _parse(data: bytes) -> tuple[int, Headers]:
         raise malformed(f"its head does not parse ({fault})") from fault
     if not seen.whole:
         raise malformed("its head is not one")
-    return parser.get_status_code(), tuple(seen.fields)
+    return parser.get_status_code(), named(seen.fields)
 
 
-def _frame(status: int, headers: Headers, *, modern: bool, bodiless: bool) -> Head:
+def _frame(status: int, headers: Fields, *, modern: bool, bodiless: bool) -> Head:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: list[bytes] = []
-    for name, value in headers:
-        kind = name.lower()
-        if kind not in _SAYS_THE_END:
-            continue
-        if kind == b"content-length":
-            lengths.append(value)
-        elif kind == b"transfer-encoding":
-            codings.append(value.lower())
-        else:
-            options.extend(token.strip() for token in value.lower().split(b","))
+    if not _SAYS_THE_END.isdisjoint(headers.names):
+        lengths = values(headers, b"content-length")
+        codings = [value.lower() for value in values(headers, b"transfer-encoding")]
+        options = [token.strip() for value in values(headers, b"connection") for token in value.lower().split(b",")]
     _refuse_ambiguity(lengths, codings, modern=modern)
     persists = b"close" not in options and (modern or b"keep-alive" in options)
     if status == 204 and (codings or lengths not in ([], [b"0"])):

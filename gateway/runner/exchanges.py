@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
+from gateway.cuts import Cut
 from gateway.errors import NotSent, OutcomeUnknown, RecordUnreadable, StoreUnavailable
 from gateway.policies.routing import Route
 from gateway.ports import Answer, Calls, Clock, Observer, Outgoing, Upstream, Watch
@@ -34,7 +35,7 @@ from gateway.protocol.events import (
 )
 from gateway.protocol.exchange import Call, Claiming, Listening, State, step
 from gateway.protocol.headers import is_event_stream
-from gateway.protocol.model import Busy, Claim, Granted, Moved, RecordId, Verdict
+from gateway.protocol.model import Busy, Claim, Granted, Moved, RecordId, Settled, Verdict
 from gateway.protocol.problems import outcome_unknown, store_unavailable
 from gateway.protocol.terms import OnStoreDown
 from gateway.runner.recording import ExchangeSpans, result_of
@@ -87,6 +88,7 @@ class Exchange:
         "_dispatched",
         "_errand",
         "_listening",
+        "_overdue_at",
         "_ports",
         "_record_id",
         "_runner",
@@ -112,7 +114,8 @@ class Exchange:
         self._waits_until = self._begun + errand.route.policy.wait_timeout.total_seconds()
         self._record_id = errand.claim.id
         self._watch: Watch | None = None
-        self._deadline: asyncio.Timeout | None = None
+        self._deadline: Cut | None = None
+        self._overdue_at: asyncio.TimerHandle | None = None
         self._dispatched = False
         self._listening: asyncio.Task[None] | None = None
         self._taken = False
@@ -173,17 +176,19 @@ class Exchange:
         if self._listening is not None:
             self._listening.cancel()
 
-    def _overdue(self) -> None:
+    def _overdue(self, deadline: Cut, left: float) -> None:
+        """The time to answer is over; what is sent is listened to for the seconds that are ``left``."""
         if not self._give_up(NOT_CONNECTED):
+            self._overdue_at = asyncio.get_running_loop().call_later(left, deadline.cut)
             self.tell(ResponseOverdue())
 
     def _give_up(self, reason: str) -> bool:
         """Ends a sending that has not come to its first byte; false where there is none."""
         if self._deadline is None or self._dispatched:
             return False
-        if not self._deadline.expired():
+        if not self._deadline.made:
             self._unsent = reason
-            self._deadline.reschedule(asyncio.get_running_loop().time())
+            self._deadline.cut()
         return True
 
     async def _follow(self, work: Command | None) -> None:
@@ -330,11 +335,13 @@ class Exchange:
         margin = min(total, times.connect.total_seconds() + DISPATCH_MARGIN)
         if elapsed >= margin:
             return self._nothing_sent("dispatch-deadline", "The process was paused between claim and first byte.")
-        loop = asyncio.get_running_loop()
-        overdue = loop.call_later(times.response.total_seconds() - elapsed, self._overdue)
+        response = min(total, times.response.total_seconds())
+        deadline = self._deadline = Cut()
+        later = asyncio.get_running_loop().call_later
+        self._overdue_at = later(response - elapsed, self._overdue, deadline, total - response)
         self._listening = asyncio.current_task()
         try:
-            async with asyncio.timeout(total - elapsed) as self._deadline:
+            with deadline:
                 return await self._answered(self._begun + margin)
         except NotSent as fault:
             return self._nothing_sent(fault.reason, str(fault))
@@ -345,8 +352,8 @@ class Exchange:
                 return self._nothing_sent(self._unsent, "It was given up before a connection was made.")
             return CallLost("timeout", timed_out=True)
         finally:
-            overdue.cancel()
-            self._deadline = self._listening = None
+            self._overdue_at.cancel()
+            self._deadline = self._listening = self._overdue_at = None
 
     def _nothing_sent(self, reason: str, detail: str) -> NothingSent:
         self._told, errand = True, self._errand
@@ -400,6 +407,8 @@ class Exchange:
     def _observe(self, before: State, event: Event) -> None:
         observe, route, trace = self._ports.observer.observe, self._errand.route.name, self._errand.trace
         match event:
+            case ClaimJudged() | SettlementWritten(answer=Settled()):
+                pass
             case CallLost(reason=reason) if not isinstance(before, Listening):
                 self._told = True
                 observe(seen.OutcomeLost(route, reason, self._record, trace))

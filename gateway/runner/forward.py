@@ -1,10 +1,10 @@
 """Unguarded calls: streamed both ways, answered by the same law as a guarded call that is passed on."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from gateway.cuts import Within
 from gateway.errors import NotSent, OutcomeUnknown
 from gateway.policies.routing import Route
 from gateway.ports import Answer, Observer, Outgoing, Upstream
@@ -30,11 +30,14 @@ async def forward(
     event: Event
     patience = route.target.timeouts.response.total_seconds()
     try:
-        async with asyncio.timeout(patience) as limit:
+        limit = Within(patience)
+        with limit:
             if isinstance(request.body, AsyncIterator):
                 request = replace(request, body=_flowing(request.body, limit, patience))
             answer = await upstream.send(route.target, request)
-        event = Answered(answer.status, answer.headers, None)
+        # One that says no length is passed on as it came, in chunks or to the end of its connection.
+        body = None if answer.length is None else answer.at_hand()
+        event = Answered(answer.status, answer.headers, body)
     except NotSent as fault:
         told = True
         observer.observe(seen.NotSent(route.name, fault.reason, str(fault), trace=trace))
@@ -57,9 +60,8 @@ async def forward(
     return reply, answer
 
 
-async def _flowing(body: AsyncIterator[bytes], limit: asyncio.Timeout, patience: float) -> AsyncIterator[bytes]:
+async def _flowing(body: AsyncIterator[bytes], limit: Within, patience: float) -> AsyncIterator[bytes]:
     """A body whose every piece begins the wait anew: an upload that flows is not overdue."""
     async for piece in body:
         yield piece
-        if not limit.expired():
-            limit.reschedule(asyncio.get_running_loop().time() + patience)
+        limit.extend(patience)

@@ -35,6 +35,7 @@ RECIPE_VERSION = 1
 _KEPT, _GATEWAY, _LENGTH_UNVERIFIED, _COMPRESSED, _TRACED = 1, 2, 4, 8, 16
 _FIXED = Struct(">BBHI")
 _LENGTH = Struct(">I")
+_LONG = Struct(">Q").pack
 _TAG_SIZE = 32
 _TRACE_SIZE = 24
 
@@ -151,10 +152,10 @@ class Codec:
     def _tag(self, record_id: RecordId, fence: int, head: bytes, body: bytes | None) -> bytes:
         # None and an empty body look alike here; the head's flag tells them apart, and is under the tag.
         key = self.others.get(record_id.made_with, self.key)
-        mac = hashlib.blake2b(key=key, digest_size=_TAG_SIZE, person=b"record-answer/1")
-        for part in (record_id.digest, fence.to_bytes(8, "big"), head, body or b""):
-            mac.update(len(part).to_bytes(8, "big"))
-            mac.update(part)
+        body, place = body or b"", record_id.digest
+        front = b"".join((_LONG(len(place)), place, _LONG(8), _LONG(fence), _LONG(len(head)), head, _LONG(len(body))))
+        mac = hashlib.blake2b(front, key=key, digest_size=_TAG_SIZE, person=b"record-answer/1")
+        mac.update(body)
         return mac.digest()
 
 
@@ -164,11 +165,9 @@ def _head(answer: StoredResponse | NotKept, flags: int) -> bytes:
     flags |= _GATEWAY if answer.origin is Origin.GATEWAY else 0
     flags |= _LENGTH_UNVERIFIED if answer.length_unverified else 0
     flags |= _TRACED if answer.trace else 0
-    pieces = [_FIXED.pack(ANSWER_VERSION, flags, answer.status, len(answer.headers))]
-    for name, value in answer.headers:
-        pieces += (_LENGTH.pack(len(name)), name, _LENGTH.pack(len(value)), value)
-    pieces.append(answer.trace)
-    return b"".join(pieces)
+    size = _LENGTH.pack
+    fields = [size(len(name)) + name + size(len(value)) + value for name, value in answer.headers]
+    return b"".join((_FIXED.pack(ANSWER_VERSION, flags, answer.status, len(fields)), *fields, answer.trace))
 
 
 def _fields(head: bytes, count: int) -> tuple[Headers, int]:

@@ -17,6 +17,7 @@ import uvloop
 from gateway.config.configuration import Configuration
 from gateway.errors import GatewayError
 from gateway.telemetry import logs
+from gateway.wiring.collecting import collect_seldom
 from gateway.wiring.lines import Lines
 from gateway.wiring.serving import Serving, Telemetry, opened
 
@@ -47,6 +48,7 @@ async def _work(configuration: Configuration, listening: socket, line: socket) -
         parent.tell("failed", sentence=str(fault))
         return 1
     await serving.start()
+    collect_seldom()
     parent.tell("serving")
     telling = asyncio.create_task(_tell_counts(parent, telemetry))
     following = asyncio.create_task(_follow(parent, telemetry, serving, stop, hurry))

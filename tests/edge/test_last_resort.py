@@ -37,6 +37,9 @@ class Broken:
     length = None
     length_unverified = False
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def whole(self, limit: int) -> bytes | None:
         raise ZeroDivisionError(limit)
 

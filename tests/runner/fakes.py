@@ -122,6 +122,9 @@ class ToldAnswer:
     def length(self) -> int:
         return len(self.body)
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def whole(self, limit: int) -> bytes | None:
         return self.body if len(self.body) <= limit else None
 

@@ -199,6 +199,10 @@ class Answer:
         """Never."""
         return False
 
+    def at_hand(self) -> bytes | None:
+        """Never."""
+        return None
+
     async def whole(self, limit: int) -> bytes | None:
         """Law A2."""
         await asyncio.sleep(0.001)

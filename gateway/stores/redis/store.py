@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Self, TypeVar
 
+from gateway.cuts import Within
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.ports import Keeper, SweepCounts
 from gateway.protocol.claims import as_of
@@ -193,7 +194,7 @@ class RedisStore(RedisRegistry):
         """The result of the first attempt that got a reply; the last fault when the deadline has passed."""
         fault: NoReply | None = None
         try:
-            async with asyncio.timeout(self._deadline):
+            with Within(self._deadline):
                 while True:
                     try:
                         return await attempt()
