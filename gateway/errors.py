@@ -10,6 +10,7 @@
     ├── NotDone              a gateway was asked by its operator, and did not do it   (exit 1)
     └── UpstreamFault
         ├── NotSent          not one byte left for the upstream: the key may be released
+        │   └── NotProcessed     the upstream guarantees that it took up none of what left: likewise
         └── OutcomeUnknown   bytes may have reached the upstream: nobody knows whether it acted
 
 Each message is one sentence for the person who must act on it, without secrets, bodies or queries.
@@ -59,6 +60,11 @@ class UpstreamFault(GatewayError):
 
 class NotSent(UpstreamFault):
     """Raised only while not one byte of the request has been handed to the socket."""
+
+
+class NotProcessed(NotSent):
+    """Bytes left, and the upstream has guaranteed that it took up none of them, which proves as much (RFC 9113, section
+    8.7). Never for what could mean something else as well."""
 
 
 class OutcomeUnknown(UpstreamFault):

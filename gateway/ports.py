@@ -343,7 +343,8 @@ class Upstream(Protocol):
 
     U1. ``send`` writes one request at most once, on one connection; nothing below it ever sends again.
     U2. ``NotSent`` is raised only while not one byte was handed to the socket; after that every fault is
-        ``OutcomeUnknown``, a reused connection that died included.
+        ``OutcomeUnknown``, a reused connection that died included. The one exception is ``NotProcessed``: a protocol's
+        own guarantee that nothing was processed, before any of an answer, where the target says that it is believed.
     U3. ``dispatch_by`` (monotonic seconds) is looked at last before the first byte; too late is ``NotSent``. Then
         ``on_dispatch`` is called, and the first byte follows: whoever cancels ``send`` knows by it what may have left.
     U4. Bytes after the answer, or before a request, end the connection and reach nobody.

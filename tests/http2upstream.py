@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset, WindowUpdated
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
@@ -27,11 +35,16 @@ _NOT_IN_HTTP2 = ("connection", "transfer-encoding", "keep-alive")
 
 @dataclass
 class Http2Upstream(Upstream):
-    """``connections``: how many came. ``allows``: how many calls a connection may carry at once."""
+    """``connections``: how many came. ``allows``: how many calls a connection may carry at once; ``settings_of_it``:
+    what else it says of itself. ``resets``, ``farewells``: error codes that the gateway gave. ``largest``: of the DATA
+    frames that came."""
 
     connections: int = 0
     allows: int = 100
+    settings_of_it: dict[SettingCodes, int] = field(default_factory=dict)
     resets: list[int] = field(default_factory=list)
+    farewells: list[int] = field(default_factory=list)
+    largest: int = 0
     misbehave: Callable[["Conversation", int, Logged], bool] | None = None
     """Speaks for a stream itself, where it returns true."""
 
@@ -55,7 +68,7 @@ class Conversation:
 
     async def run(self) -> None:
         try:
-            allowed = {SettingCodes.MAX_CONCURRENT_STREAMS: self._upstream.allows}
+            allowed = {SettingCodes.MAX_CONCURRENT_STREAMS: self._upstream.allows, **self._upstream.settings_of_it}
             self.engine.local_settings = Settings(client=False, initial_values=allowed)
             self.engine.initiate_connection()
             self.flush()
@@ -94,9 +107,12 @@ class Conversation:
                 self._bodies[event.stream_id] = bytearray()
             case DataReceived():
                 self._bodies[event.stream_id] += event.data or b""
+                self._upstream.largest = max(self._upstream.largest, len(event.data or b""))
                 self.engine.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
             case StreamEnded():
                 self._arrived(event.stream_id)
+            case ConnectionTerminated():
+                self._upstream.farewells.append(int(event.error_code or 0))
             case StreamReset():
                 self._upstream.resets.append(int(event.error_code))
                 self._upstream.left.set()

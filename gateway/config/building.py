@@ -163,6 +163,7 @@ def _target(upstream: UpstreamSettings, ends: frozenset[str]) -> Target:
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,
         http2=upstream.http == "2",
+        believe_refusals=upstream.believe_refusals,
         proxy=None if upstream.proxy is None else replace(upstream.proxy, ca=upstream.proxy_ca),
     )
 

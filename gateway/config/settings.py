@@ -105,6 +105,11 @@ class UpstreamSettings(Shape):
         "The protocol. With 2, agreed on over TLS or known of an upstream at http://, calls share connections, and a "
         "connection that is lost loses all of them.",
     )
+    believe_refusals: Flag = default(
+        True,
+        "Whether a call may be retried that an upstream refused by HTTP/2 (REFUSED_STREAM, or GOAWAY before it), which "
+        "guarantees that it was not processed; false: its outcome is unknown.",
+    )
     proxy: ProxyUrl | None = Field(
         default=None,
         repr=False,

@@ -13,6 +13,8 @@ def way_complaints(upstream: UpstreamSettings, readable: frozenset[str]) -> Comp
     if "proxy" not in readable:
         return
     proxy = upstream.proxy
+    if "believe_refusals" in upstream.model_fields_set and upstream.http != "2":
+        yield ("believe_refusals",), 'has no effect: HTTP/1.1 has no refusals; remove it, or write http: "2"'
     if proxy is not None and upstream.http == "2" and "url" in readable and upstream.url.scheme == "http":
         told = "cannot be spoken through a proxy to a URL that begins with http://, which is forwarded as HTTP/1.1"
         yield ("http",), f'{told}; write https://, or http: "1.1"'

@@ -95,7 +95,8 @@ class Proxy:
 @dataclass(frozen=True, slots=True)
 class Target:
     """The upstream of a route. ``base_path`` has no slash at its end. ``max_connections`` bounds the pool.
-    ``http2``: spoken over TLS where both sides agree on it, else by prior knowledge (RFC 9113, section 3.3)."""
+    ``http2``: spoken over TLS where both sides agree on it, else by prior knowledge (RFC 9113, section 3.3); then
+    ``believe_refusals``: what it guarantees not to have been processed was not executed (section 8.7)."""
 
     scheme: str
     host: str
@@ -111,6 +112,7 @@ class Target:
     refuse_private_addresses: bool = False
     proxy: Proxy | None = None
     http2: bool = False
+    believe_refusals: bool = True
 
     @property
     def forwarded_by_proxy(self) -> bool:

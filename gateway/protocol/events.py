@@ -45,7 +45,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NothingSent:
-    """Not one byte left; ``reason`` is a short token such as ``refused``."""
+    """Not one byte left, or the upstream guarantees that it took up none; ``reason`` is a short token such as
+    ``refused``."""
 
     reason: str
 

@@ -85,8 +85,8 @@ class SettlementSlow:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Nothing was sent; ``dispatch-deadline`` among the reasons is a claim whose time a pause ate. ``detail`` is for
-    the operator: it may name addresses and files."""
+    """Nothing was sent, or taken up where it was; ``dispatch-deadline`` among the reasons is a claim whose time a pause
+    ate. ``detail`` is for the operator: it may name addresses and files."""
 
     route: str
     reason: str

@@ -303,18 +303,27 @@ _NOT_SENT = {
     "pool-full": "All connections to the upstream are busy.",
     "draining": "The gateway is shutting down.",
     "dispatch-deadline": "The gateway was held up until it was too late to send.",
-    "invalid-request": "The request cannot be written as HTTP/1.1.",
+    "invalid-request": "The request cannot be written as HTTP.",
+    "http2": "The upstream does not speak HTTP/2 with this gateway.",
+}
+# Sent, and yet proved to have done nothing (RFC 9113, section 8.7).
+_NOT_PROCESSED = {
+    "refused-stream": "The upstream refused this call before it processed any of it.",
+    "going-away": "The upstream went away before it processed any of this call.",
 }
 
 
 def upstream_unreachable(reason: str, *, taken_over: bool = False) -> Problem:
-    """This call sent nothing. Of a take-over, the first attempt may still have acted."""
+    """This call sent nothing, or nothing that was processed. Of a take-over, the first attempt may still have acted."""
     outcome, state = (Outcome.UNKNOWN, "unknown") if taken_over else (Outcome.NOT_EXECUTED, "none")
+    processed_not = _NOT_PROCESSED.get(reason)
+    title = "Nothing was sent" if processed_not is None else "Nothing was processed"
+    why = processed_not or _NOT_SENT.get(reason, "The upstream could not be reached.")
     return Problem(
         "upstream-unreachable",
         503,
-        "Nothing was sent",
-        f"{_NOT_SENT.get(reason, 'The upstream could not be reached.')} Nothing was sent. Retry with the same key.",
+        title,
+        f"{why} {title}. Retry with the same key.",
         outcome,
         state,
         retryable=True,

@@ -5,7 +5,7 @@ Knows how foreign faults and bad bytes are named. Refuses to decide when the fir
 
 import ssl
 
-from gateway.errors import NotSent, OutcomeUnknown
+from gateway.errors import NotProcessed, NotSent, OutcomeUnknown
 
 
 def invalid_request(why: str) -> NotSent:
@@ -18,18 +18,22 @@ def malformed(why: str) -> OutcomeUnknown:
     return OutcomeUnknown("malformed", f"The upstream's answer was refused, look at what the upstream sends: {why}.")
 
 
-def refused_stream() -> OutcomeUnknown:
-    """``REFUSED_STREAM``: the upstream says that it did not process the request. Its word, and no more than that."""
-    return OutcomeUnknown(
-        "refused-stream", "The upstream refused the call after it was sent; find out there that it did not act."
-    )
+def refused_stream(*, believed: bool) -> NotProcessed | OutcomeUnknown:
+    """``REFUSED_STREAM`` before any of an answer: a guarantee that the upstream processed nothing (RFC 9113, section
+    8.7), where the route believes it."""
+    return _not_processed("refused-stream", "refused the call", believed=believed)
 
 
-def went_away() -> OutcomeUnknown:
-    """``GOAWAY`` with a last stream before ours. Servers are known to send it with 0 whatever they processed."""
-    return OutcomeUnknown(
-        "going-away", "The upstream went away and says that it left the call; find out there that it did not act."
-    )
+def went_away(*, believed: bool) -> NotProcessed | OutcomeUnknown:
+    """``GOAWAY`` with a last stream before ours, and nothing of an answer: likewise."""
+    return _not_processed("going-away", "went away before the call", believed=believed)
+
+
+def _not_processed(reason: str, what: str, *, believed: bool) -> NotProcessed | OutcomeUnknown:
+    if believed:
+        return NotProcessed(reason, f"Nothing was processed: the upstream {what}, as HTTP/2 guarantees; try again.")
+    told = f"The upstream {what} and says that it processed nothing, which this route does not believe"
+    return OutcomeUnknown(reason, f"{told}; find out there whether it acted.")
 
 
 def reset_stream(code: int) -> OutcomeUnknown:

@@ -52,7 +52,9 @@ METRICS: Mapping[type[Observation], Metric] = {
     seen.Waiting: Metric("waits", "Calls that waited for another one with their key.", ("route",)),
     seen.SettlementMoved: Metric("settlements_moved", "Settlements refused: the record had moved on.", ("route",)),
     seen.SettlementSlow: Metric("settlements_slow", "Callers answered before the outcome was written.", ("route",)),
-    seen.NotSent: Metric("not_sent", "Calls of which nothing was sent.", ("route", "reason")),
+    seen.NotSent: Metric(
+        "not_sent", "Calls of which nothing was sent, or, over HTTP/2, processed.", ("route", "reason")
+    ),
     seen.PolicyChoice: Metric("policy_choices", "Sendings that an operator's policy chose.", ("route", "choice")),
     seen.NotAskable: Metric("not_askable", "Calls that cannot be asked about, by what is missing.", ("route", "place")),
     seen.Inquired: Metric("inquiries", "Questions to an upstream about unknown calls.", ("route", "result")),

@@ -130,8 +130,8 @@ UPSTREAMS = {
         ("headers: {remove: [Idempotency-Key]}", "5:17: routes.0.upstream.headers.remove"),
     ],
     (
-        "there is no such setting; known here: forwarded, headers, http, keep_alive, max_connections, proxy, proxy_ca, "
-        "refuse_private_addresses, timeout, tls, url"
+        "there is no such setting; known here: believe_refusals, forwarded, headers, http, keep_alive, "
+        "max_connections, proxy, proxy_ca, refuse_private_addresses, timeout, tls, url"
     ): [
         ("nowhere: x", "5:7: routes.0.upstream.nowhere"),
     ],

@@ -39,6 +39,10 @@ WAYS = {
         ("proxy_ca: file:///etc/hosts", "5:7: routes.0.upstream.proxy_ca"),
         ("proxy_ca: file:///etc/hosts\nproxy: http://proxy:3128", "5:7: routes.0.upstream.proxy_ca"),
     ],
+    'has no effect: HTTP/1.1 has no refusals; remove it, or write http: "2"': [
+        ("believe_refusals: true", "5:7: routes.0.upstream.believe_refusals"),
+        ("believe_refusals: false\nhttp: 1.1", "5:7: routes.0.upstream.believe_refusals"),
+    ],
     'must be "1.1" or "2"': [
         ("http: 3", "5:7: routes.0.upstream.http"),
         ("http: true", "5:7: routes.0.upstream.http"),
@@ -77,6 +81,11 @@ def test_a_proxy_is_where_it_listens_and_what_it_is_told(tmp_path: Path) -> None
 def test_a_protocol_is_text_or_a_number(tmp_path: Path) -> None:
     for text, http2 in (("", False), ("http: 1.1", False), ("http: 2", True), ("http: '2'", True)):
         assert target(tmp_path, text).http2 is http2
+
+
+def test_refusals_are_believed_unless_an_operator_says_otherwise(tmp_path: Path) -> None:
+    for text, believed in (("", True), ("\nbelieve_refusals: true", True), ("\nbelieve_refusals: false", False)):
+        assert target(tmp_path, f"http: 2{text}").believe_refusals is believed
 
 
 def test_a_proxy_forwards_no_http2(tmp_path: Path) -> None:

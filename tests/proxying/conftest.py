@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.http2upstream import Http2Upstream
+from tests.upstream import running_upstream
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -21,3 +24,11 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             runner.run(asyncio.wait_for(conversation, 20))
 
         yield bounded
+
+
+@pytest.fixture
+def peer() -> Iterator[Http2Upstream]:
+    """An upstream that speaks HTTP/2 by prior knowledge."""
+    with running_upstream(kind=Http2Upstream) as running:
+        assert isinstance(running, Http2Upstream)
+        yield running

@@ -16,7 +16,10 @@ WINDOW = 1 << 20
 
 # What h2 would say of fields ends a connection; they are judged in ``fields``, call by call.
 _CONFIG = H2Configuration(
-    validate_inbound_headers=False, normalize_inbound_headers=False, validate_outbound_headers=False
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
 )
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from hpack import NeverIndexedHeaderTuple
+
 from gateway.ports import Outgoing
 from gateway.protocol.headers import Header
 from gateway.proxying.faults import invalid_request, malformed
@@ -18,6 +20,9 @@ from gateway.proxying.http1 import ASKS_FOR_BODY, MAX_FIELDS, Framing, Head, jud
 _OF_A_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
+# What is indexed stays in a table of the connection, which calls of all callers share, and sizes on the wire tell who
+# has guessed it (RFC 7541, section 7.1): so nothing is that could be a caller's own.
+_INDEXED = frozenset({b"accept", b"accept-encoding", b"accept-language", b"content-type", b"user-agent"})
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[!-~\x80-\xff])?)?")
 _TARGET = re.compile(rb"[^\x00-\x20\x7f]+")
@@ -36,18 +41,20 @@ def write_fields(request: Outgoing, scheme: bytes, authority: bytes, length: int
         (b":method", write_method(request.method)),
         (b":scheme", scheme),
         (b":authority", authority),
-        (b":path", request.target),
+        NeverIndexedHeaderTuple(b":path", request.target),
     ]
     for name, value in request.headers:
         lowered = _lowered(name)
         if b"\r" in value or b"\n" in value or b"\0" in value:
             raise invalid_request("a header field has a line end or a NUL in it")
-        if lowered not in _OF_A_CONNECTION:
+        if lowered in _INDEXED:
             fields.append((lowered, value.strip(b" \t")))
+        elif lowered not in _OF_A_CONNECTION:
+            fields.append(NeverIndexedHeaderTuple(lowered, value.strip(b" \t")))
     if length is None and request.body is None and request.method in ASKS_FOR_BODY:
         length = 0
     if length is not None:
-        fields.append((b"content-length", b"%d" % length))
+        fields.append(NeverIndexedHeaderTuple(b"content-length", b"%d" % length))
     return fields
 
 

@@ -10,7 +10,7 @@ from gateway.proxying.faults import malformed
 _HEADER = 9
 _SETTINGS, _GOAWAY = 4, 7
 # The largest that a frame may be while nobody allows more (RFC 9113, section 4.2): the hop does not.
-_LARGEST = 16384
+LARGEST = 16384
 
 
 class Frames:
@@ -45,9 +45,9 @@ class Frames:
 
     def _header(self, header: bytes, passed: bytearray) -> None:
         length, kind = int.from_bytes(header[:3]), header[3]
-        if not self._begun and (kind != _SETTINGS or header[4] or length > _LARGEST):
+        if not self._begun and (kind != _SETTINGS or header[4] or length > LARGEST):
             raise malformed("it does not begin as HTTP/2 does")
-        if length > _LARGEST or (kind == _GOAWAY and length < 8):
+        if length > LARGEST or (kind == _GOAWAY and length < 8):
             raise malformed("a frame of it has a size that no frame may have")
         self._begun = True
         self._left = length

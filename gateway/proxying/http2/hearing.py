@@ -12,7 +12,6 @@ from h2.errors import ErrorCodes
 from gateway.proxying.faults import refused_stream, reset_stream, went_away
 from gateway.proxying.http2.engine import WINDOW
 from gateway.proxying.http2.frames import Frames
-from gateway.proxying.http2.stream import begun
 from gateway.proxying.http2.traffic import Traffic
 
 
@@ -66,7 +65,7 @@ class Hearing:
                 self._was_reset(event)
             case seen.InformationalResponseReceived():
                 if (stream := self._traffic.open.get(event.stream_id)) is not None:
-                    stream.inform()
+                    stream.inform([(bytes(name), bytes(value)) for name, value in event.headers or ()])
             case seen.RemoteSettingsChanged():
                 self._settings()
             case _:
@@ -104,12 +103,14 @@ class Hearing:
     def _was_reset(self, event: seen.StreamReset) -> None:
         stream = self._traffic.open.pop(event.stream_id, None)
         if stream is not None:
-            refused = event.error_code == ErrorCodes.REFUSED_STREAM and not begun(stream)
             stream.sent = True  # There is no half of it left to end.
             self._traffic.ended(stream)
-            stream.answer.failed(refused_stream() if refused else reset_stream(int(event.error_code)))
+            if event.error_code == ErrorCodes.REFUSED_STREAM:
+                stream.answer.failed(refused_stream(believed=stream.believes))
+            else:
+                stream.answer.failed(reset_stream(int(event.error_code)))
 
     def _go_away(self, last: int) -> None:
         for stream in [each for each in self._traffic.open.values() if each.id > last]:
-            stream.fail(went_away())
+            stream.fail(went_away(believed=stream.believes))
         self._hearer.leaves()

@@ -1,9 +1,9 @@
 """The hop over HTTP/2: ``ports.Upstream`` (laws U1 to U5), one request written at most once, on one stream.
 
 Knows the point of no return, the line in ``Traffic.start`` that writes a call's HEADERS: before it every fault
-is ``NotSent``, after it every fault is ``OutcomeUnknown``. ``REFUSED_STREAM`` and ``GOAWAY`` are an upstream's word
-that it did not process a call, and no proof: servers say so of what they have processed. Refuses to know what a call
-means.
+is ``NotSent``, after it every fault is ``OutcomeUnknown``, save what HTTP/2 guarantees not to have been processed
+(``REFUSED_STREAM``, ``GOAWAY`` before it), where the route believes it: ``NotProcessed``, which is not sent again here
+either. Refuses to know what a call means.
 
 Not httpx2, which speaks HTTP/2 well enough for questions: its pool writes a request a second time, by itself, after a
 GOAWAY; a call that is cancelled while it writes takes bytes of the others with it; an answer without a status is a 200.
@@ -43,7 +43,8 @@ class Http2Hop(PoolsOfRoutes[Http2Pool]):
         if dispatch_by is not None and self.clock.monotonic() >= dispatch_by:
             connection.release()
             raise too_late()
-        stream = Stream(connection.traffic, request.method, pool.idle_time)
+        believes = target.believe_refusals
+        stream = Stream(connection.traffic, request.method, pool.idle_time, believes=believes)
         connection.start(stream, fields, body if isinstance(body, bytes) else None, on_dispatch)
         if not isinstance(body, bytes):
             stream.follow(body, length)

@@ -1,20 +1,27 @@
 """The HTTP/2 connections of one route: which has room for one more call, how many there may be, who waits.
 
 Knows ages and places. Refuses to know frames. A call takes the oldest connection that has room, so that the others
-grow idle and are retired; one is opened at a time, so that a burst of calls does not open one each. None is shared with
-another route.
+grow idle and are retired; no more are opened at a time than those who wait may fill. One that carries calls and has
+been silent for ``keep_alive`` gets no more: the upstream may be gone, and would take them all with it. None is shared
+with another route.
 """
 
 import asyncio
 from collections import deque
+from typing import cast
 
 from gateway.errors import NotSent
 from gateway.policies.routing import Target
 from gateway.ports import Clock
 from gateway.proxying.connecting import connect
-from gateway.proxying.http2.connection import PROTOCOL, Http2Connection
+from gateway.proxying.http2.connection import Http2Connection
+from gateway.proxying.http2.opening import PROTOCOL
+from gateway.proxying.http2.places import MOST_CALLS
 from gateway.proxying.spares import Spares
 from gateway.proxying.tls import Contexts, contexts
+
+# Turns of the loop in which it reads what lies in a socket.
+_TURNS = 3
 
 
 class Http2Pool:
@@ -34,18 +41,19 @@ class Http2Pool:
         self._keep_alive = target.keep_alive.total_seconds()
         self._contexts: Contexts = contexts(target, PROTOCOL)
         self._connections: list[Http2Connection] = []
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._calls_each = MOST_CALLS
 
-    def take(self) -> Http2Connection | None:
+    def take(self, *, busy_unheard: bool = False) -> Http2Connection | None:
         """A connection with a place for one more call, which is kept: the call is written, or the place released."""
         for connection in self._connections:
-            if connection.usable() and (connection.carries or self._young(connection)):
-                connection.promise()
+            if self._fresh(connection) and connection.usable(busy_unheard=busy_unheard):
+                connection.places.promise()
                 # Where none is kept alive, each carries one call and ends with it.
-                connection.closing = self._keep_alive <= 0
+                connection.places.closing = self._keep_alive <= 0
                 return connection
         return None
 
@@ -54,19 +62,21 @@ class Http2Pool:
 
         Raises ``NotSent``: ``pool-full``, ``draining``, ``http2``, or what connecting says.
         """
+        turns = _TURNS
         try:
             async with asyncio.timeout(self._connect_time):
                 while not self._closed:
-                    if (connection := self.take()) is not None:
+                    if (connection := self.take(busy_unheard=not turns)) is not None:
                         self._tell_one()  # There may be room for more than one.
                         return connection
-                    if any(each.unheard() for each in self._connections):
-                        # Such as the answer to our SETTINGS; the loop's next turn reads it, and then we know.
+                    if turns and any(each.unheard() for each in self._connections):
+                        # Such as the answer to our SETTINGS, or a farewell; the loop reads it, and then we know.
+                        turns -= 1
                         await asyncio.sleep(0)
                         continue
-                    if self._opening is None and len(self._connections) < self.target.max_connections:
-                        self._opening = asyncio.create_task(self._open())
+                    self._reach_out()
                     await self._news()
+                    turns = _TURNS
         except TimeoutError:
             raise self._overdue() from None
         raise NotSent("draining", "Nothing was sent: the gateway is shutting down; try another one.")
@@ -76,11 +86,21 @@ class Http2Pool:
         if self._closed:
             connection.retire()
             return
-        if not connection.carries:
+        if not connection.places.taken:
+            if not self._lately(connection.heard_at):
+                connection.retire()  # Its last call was given up, and nobody knows whether the upstream is there.
+                return
             connection.idle_since = self._clock.monotonic()
             if self._timer is None:
                 self._timer = connection.loop.call_later(self._keep_alive, self._retire)
         self._tell_one()
+
+    def heard(self, connection: Http2Connection) -> None:
+        """``Keeper``: the upstream is there."""
+        silent = not self._lately(connection.heard_at)
+        connection.heard_at = self._clock.monotonic()
+        if silent:
+            self._tell_one()
 
     def forget(self, connection: Http2Connection) -> None:
         """``Keeper``: its place is free."""
@@ -91,12 +111,24 @@ class Http2Pool:
     def close(self) -> None:
         """Ends what is idle; a connection in use ends with its last call."""
         self._closed = True
-        for pending in (self._timer, self._opening):
-            if pending is not None:
-                pending.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        for opening in list(self._opening):
+            opening.cancel()
         for connection in list(self._connections):
             connection.retire()
         self._tell_all(None)
+
+    def _reach_out(self) -> None:
+        """Opens what those who wait may fill; where there may be no more, asks those that are silent whether they are
+        there."""
+        places = self.target.max_connections - len(self._connections) - len(self._opening)
+        if places <= 0:
+            for connection in self._connections:
+                connection.ask()
+        wanted = len(self._waiting) // self._calls_each + 1 - len(self._opening)
+        for _ in range(min(places, wanted)):
+            self._opening.add(asyncio.create_task(self._open()))
 
     async def _open(self) -> None:
         """Opens one connection; whoever waits hears of it, or why it did not come about."""
@@ -105,15 +137,16 @@ class Http2Pool:
         try:
             async with asyncio.timeout(self._connect_time):
                 await connect(self.target, self._contexts, connection, self._spares)
-                await connection.opened
+                await connection.opening.done()
             self._connections.append(connection)
             connection.idle_since = self._clock.monotonic()
+            self._calls_each = max(connection.places.allowed, 1)
         except NotSent as refused:
             fault = refused
         except TimeoutError:
             fault = self._overdue()
         finally:
-            self._opening = None
+            self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             if connection not in self._connections:
                 connection.drop()
             self._tell_all(fault)
@@ -149,7 +182,7 @@ class Http2Pool:
                 waiter.set_exception(NotSent(fault.reason, str(fault)))
 
     def _overdue(self) -> NotSent:
-        if self._opening is not None or not self._connections:
+        if self._opening or not self._connections:
             return NotSent(
                 "connect-timeout",
                 f"Nothing was sent: {self.target.origin} did not open an HTTP/2 connection within"
@@ -161,14 +194,17 @@ class Http2Pool:
             " calls as they may; try again, or raise max_connections.",
         )
 
-    def _young(self, connection: Http2Connection) -> bool:
-        return self._keep_alive <= 0 or self._clock.monotonic() - connection.idle_since < self._keep_alive
+    def _fresh(self, connection: Http2Connection) -> bool:
+        return self._lately(connection.heard_at if connection.places.taken else connection.idle_since)
+
+    def _lately(self, since: float) -> bool:
+        return self._keep_alive <= 0 or self._clock.monotonic() - since < self._keep_alive
 
     def _retire(self) -> None:
         self._timer = None
-        idle = [connection for connection in self._connections if not connection.carries]
+        idle = [connection for connection in self._connections if not connection.places.taken]
         for connection in idle:
-            if not self._young(connection):
+            if not self._fresh(connection):
                 connection.retire()
         left = [connection for connection in idle if connection in self._connections]
         if left and self._keep_alive > 0:

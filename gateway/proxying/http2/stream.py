@@ -45,7 +45,7 @@ class Line(Protocol):
 class Stream:
     """The carrier of one answer (``answer.Carrier``). ``held``: bytes for which the upstream was given no new room."""
 
-    def __init__(self, line: Line, method: str, idle: float) -> None:
+    def __init__(self, line: Line, method: str, idle: float, *, believes: bool) -> None:
         self.loop = line.loop
         self.id = 0
         self.held = 0
@@ -55,10 +55,21 @@ class Stream:
         self.answer: Answer = HopAnswer(self, self.reading, idle)
         self.bodiless = method == "HEAD"
         self._line = line
+        self._believes = believes
         self._left: int | None = None
         self._informational = 0
         self._writer: asyncio.Task[None] | None = None
         self._window: asyncio.Future[None] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of the answer has come."""
+        return self.reading.head is not None or self._informational > 0
+
+    @property
+    def believes(self) -> bool:
+        """Whether an upstream that says now that it processed nothing of it is believed."""
+        return self._believes and not self.begun
 
     @property
     def has_room(self) -> bool:
@@ -84,10 +95,12 @@ class Stream:
 
     # What the connection tells.
 
-    def inform(self) -> None:
+    def inform(self, fields: list[Header]) -> None:
         """An informational answer came, which is skipped."""
         self._informational += 1
-        if self._informational > MAX_INFORMATIONAL:
+        if (b":status", b"101") in fields:
+            self.fail(malformed("it changes the protocol, which HTTP/2 cannot"))
+        elif self._informational > MAX_INFORMATIONAL:
             self.fail(malformed(f"more than {MAX_INFORMATIONAL} informational answers came before it"))
 
     def begin(self, fields: Iterable[Header]) -> None:
@@ -119,7 +132,7 @@ class Stream:
         an end of stream may come with the head or with trailers. Ends the stream where it is not."""
         if self.reading.head is not None and not self._left:
             return True
-        self.fail(cut(begun=begun(self)))
+        self.fail(cut(begun=self.begun))
         return False
 
     def end(self) -> None:
@@ -178,8 +191,3 @@ class Stream:
             fault = request_cut()
         if fault is not None:
             self.fail(fault)
-
-
-def begun(stream: Stream) -> bool:
-    """Whether any of the answer has come."""
-    return stream.reading.head is not None

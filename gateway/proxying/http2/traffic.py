@@ -15,6 +15,7 @@ from gateway.errors import OutcomeUnknown
 from gateway.protocol.headers import Header
 from gateway.proxying.answer import UNREAD
 from gateway.proxying.http2.engine import engine
+from gateway.proxying.http2.frames import LARGEST
 from gateway.proxying.http2.stream import Stream
 
 
@@ -56,9 +57,8 @@ class Traffic:
 
         ``on_dispatch`` is called when everything is ready and before the first byte.
         """
-        engine = self.engine
-        if body and len(body) <= min(engine.local_flow_control_window(stream.id), engine.max_outbound_frame_size):
-            engine.send_data(stream.id, body, end_stream=True)
+        if body and len(body) <= self._room(stream):
+            self.engine.send_data(stream.id, body, end_stream=True)
             stream.sent = True
         if on_dispatch is not None:
             on_dispatch()
@@ -70,16 +70,16 @@ class Traffic:
 
     async def send(self, stream: Stream, piece: bytes) -> None:
         """``Line``: in frames, each when there is room for it."""
-        engine, position = self.engine, 0
+        position = 0
         while position < len(piece):
-            await self._wire.writable.wait()
-            room = min(engine.local_flow_control_window(stream.id), engine.max_outbound_frame_size)
-            if room <= 0:
+            if not self._wire.writable.is_set():
+                await self._wire.writable.wait()
+            elif (room := self._room(stream)) <= 0:
                 await stream.window()
-                continue
-            engine.send_data(stream.id, piece[position : position + room])
-            position += room
-            self.flush()
+            else:
+                self.engine.send_data(stream.id, piece[position : position + room])
+                position += room
+                self.flush()
 
     def finish(self, stream: Stream) -> None:
         """``Line``: the request is whole."""
@@ -94,6 +94,10 @@ class Traffic:
             self.engine.increment_flow_control_window(stream.held, stream.id)
             stream.held = 0
             self.flush()
+
+    def _room(self, stream: Stream) -> int:
+        # No larger a frame than any upstream takes, so that others get a word in, and little waits unwritten.
+        return min(self.engine.local_flow_control_window(stream.id), LARGEST)
 
     def give_up(self, stream: Stream) -> None:
         """``Line``: ends a stream in the midst; the upstream is told that nobody waits for it."""
@@ -124,10 +128,21 @@ class Traffic:
     def lose(self, fault: Callable[[Stream], OutcomeUnknown]) -> None:
         """The connection is gone, or no good, and so is every call on it; each gets a fault of its own."""
         self._gone = True
-        streams, self.open = list(self.open.values()), {}
+        streams = list(self.open.values())
+        self.open.clear()
         for stream in streams:
             stream.end()
             stream.answer.failed(fault(stream))
+
+    def ping(self) -> None:
+        """Asks the upstream for a sign of life (RFC 9113, section 6.7)."""
+        self.engine.ping(b"are you?")
+        self.flush()
+
+    def leave(self) -> None:
+        """Tells the upstream that no more calls come (RFC 9113, section 6.8)."""
+        self.engine.close_connection()
+        self.flush()
 
     def flush(self) -> None:
         """Writes what there is to say."""
