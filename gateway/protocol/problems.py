@@ -304,7 +304,7 @@ _NOT_SENT = {
     "draining": "The gateway is shutting down.",
     "dispatch-deadline": "The gateway was held up until it was too late to send.",
     "invalid-request": "The request cannot be written as HTTP.",
-    "http2": "The upstream does not speak HTTP/2 with this gateway.",
+    "http-version": "The upstream does not speak the version of HTTP that this gateway was told.",
 }
 # Sent, and yet proved to have done nothing (RFC 9113, section 8.7).
 _NOT_PROCESSED = {

@@ -18,6 +18,9 @@ from gateway.proxying.tunnelling import Tunnel
 
 SocketAddress = tuple[int, int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
+# OpenSSL's word for the alert (RFC 7301, section 3.2), to which Python gives no name of its own.
+_NO_ALPN = "no application protocol"
+
 
 class _Place(NamedTuple):
     """Who is connected to; ``name`` is for sentences."""
@@ -29,7 +32,7 @@ class _Place(NamedTuple):
 
 async def connect(target: Target, contexts: Contexts, line: asyncio.Protocol, spares: Spares) -> None:
     """Connects ``line`` within the target's ``connect`` time. Raises ``NotSent``: ``dns``, ``refused``, ``connect``,
-    ``tls``, ``proxy``, ``private-address`` or ``connect-timeout``."""
+    ``tls``, ``http-version``, ``proxy``, ``private-address`` or ``connect-timeout``."""
     seconds = target.timeouts.connect.total_seconds()
     try:
         async with asyncio.timeout(seconds):
@@ -163,6 +166,9 @@ async def _secure(tunnel: Tunnel, target: Target, context: ssl.SSLContext, line:
 
 
 def _no_talk(name: str, fault: Exception, *, secure: bool) -> NotSent:
+    if _NO_ALPN in str(fault):
+        told = f"{name} took the connection, but speaks no version of HTTP that it was offered (ALPN)"
+        return NotSent("http-version", f"Nothing was sent: {told}; set upstream.http to one that it speaks.")
     return NotSent(
         "tls" if secure else "connect",
         f"Nothing was sent: {name} took the connection, but not the talk ({fault});"

@@ -12,6 +12,7 @@ CONTRACT = "tests/stores/test_memory.py"
 ON_SQLITE = "tests/stores/test_sqlite.py -k law_"
 A_LATE_COPY = "tests/stores/test_tiered.py -k overtaken"
 HOP = "tests/proxying/test_sending.py"
+HOP2 = "tests/proxying/test_http2_refusals.py"
 DECISIONS = "tests/protocol/test_decisions.py"
 JUDGING = "tests/policies/test_judging.py"
 INQUIRIES = "tests/stores/test_registry.py"
@@ -401,6 +402,16 @@ MUTANTS = (
         "sent in spite of the dispatch deadline",
         HOP,
         ("proxying.hop", "self.clock.monotonic() >= dispatch_by", "self.clock.monotonic() < 0"),
+    ),
+    _mutant(
+        "any reset of a stream taken as HTTP/2's guarantee",
+        HOP2,
+        ("proxying.http2.hearing", "event.error_code == ErrorCodes.REFUSED_STREAM", "event.error_code"),
+    ),
+    _mutant(
+        "a guarantee believed of what was answered",
+        HOP2,
+        ("proxying.http2.stream", "return self._believes and not self.begun", "return self._believes"),
     ),
     # What was replayed lately.
     _mutant(

@@ -28,8 +28,8 @@ def test_what_speaks_no_http2_was_not_sent_to(run: Run, unused_port: int) -> Non
 
     async def conversation() -> None:
         cases = [
-            (replies(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "http2"),
-            (hangs_up, "http2"),
+            (replies(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "http-version"),
+            (hangs_up, "http-version"),
             (silent, "connect-timeout"),
         ]
         for script, reason in cases:
@@ -61,12 +61,28 @@ def test_over_tls_both_sides_have_to_agree_on_http2(run: Run, tmp_path: Path, ag
                 return
             with pytest.raises(NotSent) as fault:
                 await hop.send(secure, asking())
-            assert fault.value.reason == "http2" or (agreed, fault.value.reason) == ("http/1.1", "tls")
+            assert fault.value.reason == "http-version"
+            assert "(ALPN)" in str(fault.value)
         assert upstream.log == []
 
     with running_upstream(kind=Http2Upstream, context=context) as running:
         assert isinstance(running, Http2Upstream)
         run(conversation(running))
+
+
+def test_a_refusal_of_http2_in_the_talk_of_tls_says_what_to_set(run: Run) -> None:
+    async def refuses(line: Line) -> None:
+        await line.readable()
+        await line.say(b"\x15\x03\x03\x00\x02\x02\x78")  # The alert no_application_protocol (RFC 7301, section 3.2).
+        await line.hung_up()
+
+    async def conversation() -> None:
+        async with serving(refuses) as other, hopping() as hop:
+            with pytest.raises(NotSent, match=r"ALPN.*upstream\.http") as fault:
+                await hop.send(Target("https", "127.0.0.1", other.port, http2=True), asking())
+            assert fault.value.reason == "http-version"
+
+    run(conversation())
 
 
 def test_nothing_is_said_to_whom_nobody_vouches_for_or_at_an_address_that_is_refused(

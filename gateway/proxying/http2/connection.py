@@ -109,7 +109,7 @@ class Http2Connection(asyncio.Protocol):
         except H2Error as fault:
             self.places.closing = True
             self.release()
-            raise self.opening.fault(f"can carry no more calls ({type(fault).__name__}); try again") from fault
+            raise self.opening.exhausted(type(fault).__name__) from fault
         self.places.fulfil()
         self.traffic.start(stream, body, on_dispatch)
 

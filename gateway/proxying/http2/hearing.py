@@ -11,7 +11,7 @@ from h2.errors import ErrorCodes
 
 from gateway.proxying.faults import refused_stream, reset_stream, went_away
 from gateway.proxying.http2.engine import WINDOW
-from gateway.proxying.http2.frames import Frames
+from gateway.proxying.http2.frames import Farewell, Frames
 from gateway.proxying.http2.traffic import Traffic
 
 
@@ -39,10 +39,12 @@ class Hearing:
     def hear(self, data: bytes) -> None:
         """Frames, in any slices. Raises ``OutcomeUnknown`` or ``H2Error`` for what breaks the rules."""
         traffic = self._traffic
-        for event in traffic.engine.receive_data(self._frames.feed(data)):
-            self._hear(event)
-        if self._frames.last is not None:
-            self._go_away(self._frames.last)
+        for frame in self._frames.feed(data):
+            if isinstance(frame, Farewell):
+                self._go_away(frame.last)
+                continue
+            for event in traffic.engine.receive_data(frame):
+                self._hear(event)
         # Only now, when those that have ended are known: they are given no room.
         for stream in list(traffic.open.values()):
             if stream.has_room:

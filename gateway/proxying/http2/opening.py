@@ -27,7 +27,7 @@ class Opening:
         secure = transport.get_extra_info("ssl_object")
         if secure is None or secure.selected_alpn_protocol() == PROTOCOL:
             return True
-        self._fail('has not agreed on HTTP/2; write upstream.http: "1.1"')
+        self._fail('it did not agree on HTTP/2 (ALPN); let it, or write upstream.http: "1.1"')
         return False
 
     def succeed(self) -> None:
@@ -37,15 +37,18 @@ class Opening:
 
     def end(self) -> None:
         """The connection is gone; harmless when it had opened."""
-        self._fail("does not speak HTTP/2 there, or hung up before it did")
+        self._fail("it does not speak HTTP/2 there, or hung up before it did; check the port, or upstream.http")
 
-    def fault(self, why: str) -> NotSent:
-        """What there is to say where a connection is of no use; ``why`` ends the sentence."""
-        return NotSent("http2", f"Nothing was sent: {self._origin} took the connection, but {why}.")
+    def exhausted(self, why: str) -> NotSent:
+        """Where a connection that has opened is of no use for one more call."""
+        return NotSent(
+            "connect", f"Nothing was sent: a connection to {self._origin} can carry no more ({why}); try again."
+        )
 
     def _fail(self, why: str) -> None:
         if not self._news.done():
-            self._news.set_exception(self.fault(why))
+            told = f"Nothing was sent: {self._origin} took the connection, but {why}."
+            self._news.set_exception(NotSent("http-version", told))
 
 
 def _heard(news: asyncio.Future[None]) -> None:

@@ -7,7 +7,6 @@ with another route.
 """
 
 import asyncio
-from collections import deque
 from typing import cast
 
 from gateway.errors import NotSent
@@ -17,6 +16,7 @@ from gateway.proxying.connecting import connect
 from gateway.proxying.http2.connection import Http2Connection
 from gateway.proxying.http2.opening import PROTOCOL
 from gateway.proxying.http2.places import MOST_CALLS
+from gateway.proxying.http2.waiting import Waiting
 from gateway.proxying.spares import Spares
 from gateway.proxying.tls import Contexts, contexts
 
@@ -42,7 +42,7 @@ class Http2Pool:
         self._contexts: Contexts = contexts(target, PROTOCOL)
         self._connections: list[Http2Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting = Waiting()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._calls_each = MOST_CALLS
@@ -67,7 +67,7 @@ class Http2Pool:
             async with asyncio.timeout(self._connect_time):
                 while not self._closed:
                     if (connection := self.take(busy_unheard=not turns)) is not None:
-                        self._tell_one()  # There may be room for more than one.
+                        self._waiting.tell_one()  # There may be room for more than one.
                         return connection
                     if turns and any(each.unheard() for each in self._connections):
                         # Such as the answer to our SETTINGS, or a farewell; the loop reads it, and then we know.
@@ -75,7 +75,7 @@ class Http2Pool:
                         await asyncio.sleep(0)
                         continue
                     self._reach_out()
-                    await self._news()
+                    await self._waiting.news()
                     turns = _TURNS
         except TimeoutError:
             raise self._overdue() from None
@@ -93,20 +93,20 @@ class Http2Pool:
             connection.idle_since = self._clock.monotonic()
             if self._timer is None:
                 self._timer = connection.loop.call_later(self._keep_alive, self._retire)
-        self._tell_one()
+        self._waiting.tell_one()
 
     def heard(self, connection: Http2Connection) -> None:
         """``Keeper``: the upstream is there."""
         silent = not self._lately(connection.heard_at)
         connection.heard_at = self._clock.monotonic()
         if silent:
-            self._tell_one()
+            self._waiting.tell_one()
 
     def forget(self, connection: Http2Connection) -> None:
         """``Keeper``: its place is free."""
         if connection in self._connections:
             self._connections.remove(connection)
-            self._tell_one()
+            self._waiting.tell_one()
 
     def close(self) -> None:
         """Ends what is idle; a connection in use ends with its last call."""
@@ -117,7 +117,7 @@ class Http2Pool:
             opening.cancel()
         for connection in list(self._connections):
             connection.retire()
-        self._tell_all(None)
+        self._waiting.tell_all(None)
 
     def _reach_out(self) -> None:
         """Opens what those who wait may fill; where there may be no more, asks those that are silent whether they are
@@ -149,37 +149,7 @@ class Http2Pool:
             self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             if connection not in self._connections:
                 connection.drop()
-            self._tell_all(fault)
-
-    async def _news(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            elif not waiter.cancelled() and waiter.exception() is None:
-                self._tell_one()  # What was told to a call that is given up is for the next one.
-            raise
-
-    def _tell_one(self) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-
-    def _tell_all(self, fault: NotSent | None) -> None:
-        """``fault``: for everybody who waited for a connection that did not come about."""
-        waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            if waiter.done():
-                continue
-            if fault is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(NotSent(fault.reason, str(fault)))
+            self._waiting.tell_all(fault)
 
     def _overdue(self) -> NotSent:
         if self._opening or not self._connections:
