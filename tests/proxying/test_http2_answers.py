@@ -4,6 +4,7 @@ import pytest
 
 from gateway.errors import OutcomeUnknown
 from gateway.ports import Outgoing
+from gateway.proxying.http2.stream import MAX_INFORMATIONAL
 from tests.http2upstream import Conversation, Http2Upstream
 from tests.proxying.conftest import Run
 from tests.proxying.conversation import asking
@@ -40,6 +41,22 @@ def test_a_head_that_cannot_be_read_in_one_way_is_refused_and_is_its_own_calls_m
             peer.then(Play(OK))
             assert await whole(hop, to, asking()) == b"ok"
         assert (len(peer.log), peer.connections) == (2, 1)
+
+    run(conversation())
+
+
+def test_no_more_informational_answers_are_taken_than_anybody_sends(run: Run, peer: Http2Upstream) -> None:
+    def misbehave(talk: Conversation, stream: int, _: Logged) -> bool:
+        for _each in range(MAX_INFORMATIONAL + 1):
+            talk.engine.send_headers(stream, [(b":status", b"103")])
+        return True
+
+    async def conversation() -> None:
+        peer.misbehave = misbehave
+        async with hopping() as hop:
+            with pytest.raises(OutcomeUnknown, match="informational") as fault:
+                await hop.send(target(peer.port), asking())
+            assert fault.value.reason == "malformed"
 
     run(conversation())
 

@@ -36,6 +36,22 @@ def test_calls_share_a_connection_and_more_are_opened_where_it_is_full(run: Run,
     run(conversation())
 
 
+@pytest.mark.parametrize(("keep_alive", "opening"), [(30, 2), (0, MOST_CALLS + 1)])
+def test_as_many_are_opened_at_once_as_those_who_wait_may_fill(
+    run: Run, peer: Http2Upstream, keep_alive: float, opening: int
+) -> None:
+    async def conversation() -> None:
+        peer.by_key = lambda _, __: Play(OK, then="keep")
+        async with hopping() as hop:
+            to = target(peer.port, keep_alive=keep_alive)
+            calls = [asyncio.create_task(whole(hop, to, asking())) for _ in range(MOST_CALLS + 1)]
+            await asyncio.sleep(0)
+            assert len(hop.open(to)._opening) == opening
+            assert await asyncio.gather(*calls) == [b"ok"] * len(calls)
+
+    run(conversation())
+
+
 def test_an_upstream_that_is_full_is_told_of_nothing(run: Run, peer: Http2Upstream) -> None:
     async def conversation() -> None:
         gate = threading.Event()

@@ -4,9 +4,12 @@ Knows which of h2's own limits the hop relies on: a field section of 64 KiB at m
 frames at most; no push; frames of 16 KiB at most. Whatever passes them ends the connection. Refuses to know calls.
 """
 
+from typing import Any
+
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 
 from gateway.proxying.answer import UNREAD
 from gateway.proxying.http1 import MAX_HEAD
@@ -23,9 +26,17 @@ _CONFIG = H2Configuration(
 )
 
 
+class _Plain(Encoder):
+    """Writes text as it is: a shorter text is not worth its time (RFC 7541, section 5.2, leaves the choice)."""
+
+    def encode(self, headers: Any, huffman: bool = False) -> bytes:  # noqa: ANN401 - whatever hpack takes
+        return super().encode(headers, huffman)
+
+
 def engine() -> H2Connection:
     """A connection's h2; its preface and SETTINGS are ready to be written."""
     made = H2Connection(_CONFIG)
+    made.encoder = _Plain()
     made.local_settings = Settings(
         client=True,
         initial_values={

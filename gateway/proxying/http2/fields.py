@@ -12,7 +12,7 @@ from functools import lru_cache
 from hpack import NeverIndexedHeaderTuple
 
 from gateway.ports import Outgoing
-from gateway.protocol.headers import Header
+from gateway.protocol.headers import Fields, Header
 from gateway.proxying.faults import invalid_request, malformed
 from gateway.proxying.http1 import ASKS_FOR_BODY, MAX_FIELDS, Framing, Head, judge_name, write_method
 
@@ -83,4 +83,4 @@ def read_head(fields: Iterable[Header], *, bodiless: bool) -> Head:
         raise malformed("its content-length is repeated or no number of at most 15 digits")
     code = int(status)
     length = 0 if bodiless or code in (204, 304) else int(lengths[0]) if lengths else None
-    return Head(code, tuple(rest), Framing.LENGTH, length, persists=True)
+    return Head(code, Fields.beside([name for name, _ in rest], rest), Framing.LENGTH, length, persists=True)

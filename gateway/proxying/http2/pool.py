@@ -45,7 +45,7 @@ class Http2Pool:
         self._waiting = Waiting()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._calls_each = MOST_CALLS
+        self._calls_each = self._most_each = MOST_CALLS if self._keep_alive > 0 else 1
 
     def take(self, *, busy_unheard: bool = False) -> Http2Connection | None:
         """A connection with a place for one more call, which is kept: the call is written, or the place released."""
@@ -140,7 +140,7 @@ class Http2Pool:
                 await connection.opening.done()
             self._connections.append(connection)
             connection.idle_since = self._clock.monotonic()
-            self._calls_each = max(connection.places.allowed, 1)
+            self._calls_each = max(min(connection.places.allowed, self._most_each), 1)
         except NotSent as refused:
             fault = refused
         except TimeoutError:
