@@ -43,8 +43,13 @@ class Door:
 
     def __init__(self, tokens: Sequence[AdminToken], digester: Digester) -> None:
         self._secret = digester.subkey("admin-token/1")
+        self._of_sessions = [each.subkey("admin-session/1") for each in digester.all]
+        self.exchange(tokens)
+
+    def exchange(self, tokens: Sequence[AdminToken]) -> None:
+        """Who may come in from now on. A session ends with the secret that it was exchanged for."""
         self._tokens = [(self._digest(token.secret), token) for token in tokens]
-        self._sessions = [Sessions(each.subkey("admin-session/1"), tokens) for each in digester.all]
+        self._sessions = [Sessions(each, tokens) for each in self._of_sessions]
 
     @property
     def open_to_this_machine(self) -> bool:

@@ -5,20 +5,14 @@ out, changed or taken back without a restart. Refuses to know a key: it has SHA-
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.policies.callers import CallerKeys, KnownCaller, read_digests
-from gateway.ports import KEYS_SEEN, Observer
+from gateway.ports import Observer
 from gateway.protocol.observations import KeysRead, KeysUnreadable
-
-# Seconds between two looks; K2 has room for one that takes long.
-_EVERY = KEYS_SEEN / 2
-
-# In nanoseconds. A file may be written twice within one tick of its clock: what is as young as this is read anyway.
-_YOUNG = 3 * 10**9
+from gateway.rereading import EVERY, Stamp, stamp_of
 
 _LARGEST = 64 * 1024
 
@@ -28,7 +22,7 @@ class _File:
     """What was last seen of a file. ``stamp`` tells one state from another; ``fault``: what is wrong with it."""
 
     digests: frozenset[bytes] = frozenset()
-    stamp: tuple[int, ...] | None = None
+    stamp: Stamp | None = None
     fault: str = field(default="", compare=False)
 
 
@@ -54,7 +48,7 @@ class KeyRing:
     async def keep_reading(self) -> None:
         """Looks at the files again and again, in a thread, for a file may be on a slow disk; never ends by itself."""
         while self._files:
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(EVERY)
             self._take_in(await asyncio.to_thread(self._look))
 
     def _look(self) -> dict[str, _File]:
@@ -87,9 +81,8 @@ def _seen(file: str, known: _File) -> _File:
     """The file as it is now; as it was ``known`` where it has not changed, or cannot be read."""
     path = Path(file)
     try:
-        told = path.stat()
-        stamp = (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns)
-        if stamp == known.stamp and time.time_ns() - told.st_mtime_ns > _YOUNG:
+        stamp = stamp_of(path, known.stamp)
+        if stamp is None:
             return known
         return _File(read_digests(_content(path)), stamp)
     except FileNotFoundError:

@@ -110,6 +110,6 @@ def _token(file: Path | None, environ: Mapping[str, str]) -> bytes | None:
     if file is not None:
         given, source = f"file://{file.absolute()}", "option --token-file"
     try:
-        return parse_bearer_token(given) if given else None
+        return parse_bearer_token(given).value if given else None
     except ValueError as fault:
         raise ConfigInvalid(f"{source}: {fault}.") from None

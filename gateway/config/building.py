@@ -15,7 +15,7 @@ from gateway.config.caller_building import (
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, StoreChoice
 from gateway.config.otlp import Otlp
 from gateway.config.policy_settings import Key, PolicySettings
-from gateway.config.reconcile_building import build_reconcile
+from gateway.config.reconcile_building import added_of, build_reconcile
 from gateway.config.settings import (
     DigestSettings,
     DownstreamSettings,
@@ -52,7 +52,9 @@ def build(settings: Settings, otlp: Otlp) -> Configuration:
         listen=settings.listen.address,
         listen_tls=_listen_tls(settings.listen.tls),
         admin_listen=settings.admin.listen,
-        admin_tokens=tuple(AdminToken(each.name, each.role, each.token) for each in settings.admin.tokens),
+        admin_tokens=tuple(
+            AdminToken(each.name, each.role, each.token.value, each.token.file) for each in settings.admin.tokens
+        ),
         downstream=_downstream(settings.downstream),
         entry=build_entry(settings),
         tokens=build_tokens(settings),
@@ -158,7 +160,7 @@ def _target(upstream: UpstreamSettings, ends: frozenset[str]) -> Target:
         keep_alive=upstream.keep_alive,
         max_connections=upstream.max_connections,
         tls=Tls(tls.ca, tls.certificate, tls.key),
-        set_headers=tuple((name.encode(), value) for name, value in upstream.headers.set.items()),
+        added=added_of(upstream.headers.set),
         remove_headers=frozenset(name.lower().encode() for name in (*upstream.headers.remove, *ends)),
         forwarded=upstream.forwarded,
         refuse_private_addresses=upstream.refuse_private_addresses,

@@ -37,11 +37,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AdminToken:
-    """An operator, or a program of theirs: the name that histories show, what it may do, the secret that it sends."""
+    """An operator, or a program of theirs: the name that histories show, what it may do, the secret that it sends, and
+    the file, if any, that holds it."""
 
     name: str
     role: Role
     secret: bytes = field(repr=False)
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Files that a setting names: secrets, and PEM files for TLS.
 
-A secret's text is never part of a sentence; the path of its file is. Files are read, or opened, once, at the start.
+A secret's text is never part of a sentence; the path of its file is. Files are read, or opened, at the start; some are
+read again when they change (``rereading``), by the same rules.
 """
 
 from dataclasses import dataclass, field
@@ -42,17 +43,25 @@ def parse_digest_key(value: object) -> bytes | str:
     return OWN_KEY if value == OWN_KEY else parse_secret_key(value)
 
 
-def parse_bearer_token(value: object) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value that is written down, or was read from ``file``, which is read again when it changes."""
+
+    value: bytes = field(repr=False)
+    file: str | None = None
+
+
+def parse_bearer_token(value: object) -> Given:
     """A secret that travels in ``Authorization: Bearer`` (RFC 6750), and is too long to be guessed."""
     secret = parse_secret(value)
     if any(byte <= 0x20 or byte > 0x7E for byte in secret):
         raise ValueError("must be printable ASCII without spaces, because it is sent in a header")
     if len(secret) < _SHORTEST_KEY:
         raise ValueError(f"is shorter than {_SHORTEST_KEY} characters; make one with: openssl rand -hex 32")
-    return secret
+    return Given(secret, _file_of(value))
 
 
-def parse_header_value(value: object) -> bytes:
+def parse_header_value(value: object) -> Given:
     """A field's value, often a secret: the text itself, or the content of a file."""
     if not isinstance(value, str):
         raise ValueError("must be text, or file:///path of a file that holds it; put numbers and dates in quotes")
@@ -61,7 +70,7 @@ def parse_header_value(value: object) -> bytes:
         raise ValueError("has space or a line's end around it; remove that, also in the file that it may name")
     if any(byte < 0x20 or byte > 0x7E for byte in content):
         raise ValueError("must be one line of printable ASCII")
-    return content
+    return Given(content, _file_of(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,10 @@ def parse_pem_file(value: object) -> str:
             return path
     except (OSError, ValueError) as fault:
         raise _unreadable(path, fault) from None
+
+
+def _file_of(value: object) -> str | None:
+    return _path(value) if isinstance(value, str) and value.lower().startswith("file:") else None
 
 
 def _path(value: object) -> str:

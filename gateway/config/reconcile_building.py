@@ -1,8 +1,9 @@
 """``reconcile`` as the core has it, out of its settings, which ``validate`` has found whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from gateway.config.files import Given
 from gateway.config.reconcile_settings import (
     WHOLE,
     AnswerSettings,
@@ -13,6 +14,7 @@ from gateway.config.reconcile_settings import (
     WhereSettings,
 )
 from gateway.config.urls import BaseUrl
+from gateway.policies.added import Added
 from gateway.policies.reconciling import (
     Asking,
     Condition,
@@ -50,10 +52,17 @@ def _asking(request: RequestSettings) -> Asking:
     return Asking(
         path=request.path or Template(()),
         method=request.method,
-        headers=tuple((name.encode(), value) for name, value in request.headers.items()),
+        headers=tuple((name.encode(), value) for name, value in request.headers.items() if isinstance(value, Template)),
+        added=added_of({name: value for name, value in request.headers.items() if isinstance(value, Given)}),
         base="" if request.url is None else _base(request.url),
         timeout=request.timeout,
     )
+
+
+def added_of(fields: Mapping[str, Given]) -> Added:
+    """Fields as they stand, with the files that some of them come from."""
+    files = {name.encode(): given.file for name, given in fields.items() if given.file is not None}
+    return Added(tuple((name.encode(), given.value) for name, given in fields.items()), files)
 
 
 def _base(url: BaseUrl) -> str:
@@ -75,7 +84,7 @@ def _where(conditions: Sequence[WhereSettings]) -> tuple[Condition, ...]:
 def _answer(answer: AnswerSettings) -> KeptAnswer:
     return KeptAnswer(
         status=answer.status,
-        headers=tuple((name.encode(), value) for name, value in answer.headers.items()),
+        headers=tuple((name.encode(), given.value) for name, given in answer.headers.items()),
         body=None if answer.body in (None, WHOLE) else pointer_tokens(answer.body),
         whole=answer.body == WHOLE,
     )

@@ -164,7 +164,8 @@ def _times(policy: PolicySettings, given: ReconcileSettings) -> Findings:
 
 def slots_of(given: ReconcileSettings) -> tuple[Slot, ...]:
     """Of the request, and of what its answers are compared with."""
-    asked = [*([given.request.path] if given.request.path else []), *given.request.headers.values()]
+    headers = [each for each in given.request.headers.values() if isinstance(each, Template)]
+    asked = [*([given.request.path] if given.request.path else []), *headers]
     compared = [
         each.equals
         for rule in given.rules

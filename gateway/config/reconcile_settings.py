@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from gateway.config.files import parse_header_value
+from gateway.config.files import Given, parse_header_value
 from gateway.config.shapes import (
     Duration,
     Flag,
@@ -40,12 +40,10 @@ def _parse_url(value: object) -> Template:
     return template
 
 
-def _parse_header(value: object) -> Template:
+def _parse_header(value: object) -> Template | Given:
     """What a file holds is a secret, whatever braces it has; only what is written here may have places."""
-    content = parse_header_value(value).decode("ascii")
-    if isinstance(value, str) and value.lower().startswith("file:"):
-        return Template((content,))
-    return parse_template(content)
+    given = parse_header_value(value)
+    return given if given.file is not None else parse_template(given.value.decode("ascii"))
 
 
 def _parse_equals(value: object) -> Template | Decimal | bool:
@@ -68,7 +66,7 @@ UrlTemplate = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/v1/charges?reference={body:/reference}"]}),
 ]
 HeaderTemplate = Annotated[
-    Template,
+    Template | Given,
     BeforeValidator(_parse_header),
     WithJsonSchema({"type": "string", "examples": ["file:///run/secrets/api-authorization"]}),
 ]
@@ -94,7 +92,9 @@ class RequestSettings(Shape):
         None, "Required: path and query. {key}, {header:Name}, {body:/pointer} and {form:name} are the call's."
     )
     headers: dict[HeaderName, HeaderTemplate] = Field(
-        default_factory=dict, repr=False, description="The gateway's own credentials; a value may be file:///path."
+        default_factory=dict,
+        repr=False,
+        description="The gateway's own credentials; a value may be file:///path, read again.",
     )
     timeout: Duration = default("10s", "For the whole request.")
 

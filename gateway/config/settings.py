@@ -74,7 +74,7 @@ class TimeoutSettings(Shape):
 
 
 class TlsSettings(Shape):
-    """TLS towards the upstream; PEM files."""
+    """TLS towards the upstream; PEM files, read again when they change."""
 
     ca: PemFile | None = default(None, "Authorities instead of the system's.")
     certificate: PemFile | None = default(None, "The gateway's certificate and its chain.")
@@ -85,7 +85,9 @@ class HeaderSettings(Shape):
     """Headers that the route adds or takes away upstream."""
 
     set: dict[HeaderName, HeaderValue] = Field(
-        default_factory=dict, repr=False, description="Set on every request; a value may be file:///path."
+        default_factory=dict,
+        repr=False,
+        description="Set on every request; a value may be file:///path, read again on change.",
     )
     remove: list[HeaderName] = made(list, "Never passed on.")
 
@@ -188,12 +190,13 @@ class AdminTokenSettings(Shape):
     name: OperatorName = Field(description="Who it is, for histories and log lines.")
     role: Role = Field(description="read sees records; settle decides on them too.")
     token: BearerToken = Field(
-        repr=False, description="What is sent as Authorization: Bearer, at least 16 characters; may be file:///path."
+        repr=False,
+        description="What is sent as Authorization: Bearer, at least 16 characters; may be file:///path, read again.",
     )
 
 
 class ListenTlsSettings(Shape):
-    """TLS on the data listener; PEM files, read at the start."""
+    """TLS on the data listener; PEM files, read again when they change."""
 
     certificate: PemFile = Field(description="The gateway's certificate and its chain.")
     key: PemFile = Field(description="The certificate's key, without a password.")

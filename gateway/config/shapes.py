@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from gateway.config.files import (
+    Given,
     KeyDigests,
     parse_bearer_token,
     parse_digest_key,
@@ -160,9 +161,9 @@ DigestKey = Annotated[
     _text("^.{16,}$|^file:///.|^store$", "file:///run/secrets/digest-key", "store"),
 ]
 BearerToken = Annotated[
-    bytes, BeforeValidator(parse_bearer_token), _text("^[!-~]{16,}$|^file:///.", "file:///run/secrets/admin-token")
+    Given, BeforeValidator(parse_bearer_token), _text("^[!-~]{16,}$|^file:///.", "file:///run/secrets/admin-token")
 ]
-HeaderValue = Annotated[bytes, BeforeValidator(parse_header_value), _text("^.*$", "file:///run/secrets/api-token")]
+HeaderValue = Annotated[Given, BeforeValidator(parse_header_value), _text("^.*$", "file:///run/secrets/api-token")]
 CallerKey = Annotated[
     KeyDigests,
     BeforeValidator(parse_key_digests),

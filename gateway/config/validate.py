@@ -251,10 +251,11 @@ def _tokens(tokens: list[AdminTokenSettings]) -> Complaints:
         place: Place = ("admin", "tokens", index)
         if each.name in names:
             yield (*place, "name"), f"is the name of token {names[each.name]} too; give it one of its own"
-        if each.token in secrets:
-            yield (*place, "token"), f"is the secret of token {secrets[each.token]} too; make another one"
+        secret = each.token.value
+        if secret in secrets:
+            yield (*place, "token"), f"is the secret of token {secrets[secret]} too; make another one"
         names.setdefault(each.name, index)
-        secrets.setdefault(each.token, index)
+        secrets.setdefault(secret, index)
 
 
 def _same_port(one: Address, other: Address) -> bool:

@@ -1,7 +1,7 @@
 """TLS towards the callers: who the gateway says it is.
 
 Knows certificate files and the floor that is not up for choice: TLS 1.2 and HTTP/1.1. Refuses to know connections; a
-context is made once, so that a file is read at the start and not in a handshake.
+context is made at the start, and anew when a file changes, so that none is read in a handshake.
 """
 
 import ssl
@@ -21,3 +21,13 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     if complaints:
         raise ConfigInvalid(*(f"listen.tls: {complaint}" for complaint in complaints))
     return context
+
+
+def exchange(context: ssl.SSLContext, newer: ssl.SSLContext) -> None:
+    """Handshakes that begin from now on at a listener with ``context`` are made with ``newer``; connections stand."""
+
+    def choose(handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        # Asked in every handshake, whether or not the caller names a host (SSL_CTX_set_tlsext_servername_callback(3)).
+        handshake.context = newer
+
+    context.sni_callback = choose

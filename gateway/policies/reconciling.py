@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+from gateway.policies.added import Added
 from gateway.policies.asking import packed, taken
 from gateway.policies.templates import Gap, Slot, Template, render_header, render_url
 from gateway.protocol.fingerprint import RequestFacts
@@ -64,11 +65,12 @@ class NotFound:
 @dataclass(frozen=True, slots=True)
 class Asking:
     """The request. ``base``: an origin and base path of its own, without a slash at its end; the route's where empty.
-    ``path`` has the query; a header's name is written as it goes out."""
+    ``path`` has the query; a header's name is written as it goes out. ``added``: those that no call fills."""
 
     path: Template
     method: str = "GET"
     headers: tuple[tuple[bytes, Template], ...] = field(default=(), repr=False)
+    added: Added = field(default_factory=Added)
     base: str = ""
     timeout: timedelta = timedelta(seconds=10)
 
@@ -117,7 +119,7 @@ class Reconcile:
         target = render_url(asking.path, values)
         if isinstance(target, Gap):
             return target
-        own: list[tuple[bytes, bytes]] = []
+        own: list[tuple[bytes, bytes]] = [*asking.added.now]
         for name, template in asking.headers:
             value = render_header(template, values)
             if isinstance(value, Gap):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from gateway.policies.added import Added
 from gateway.policies.callers import Need
 from gateway.policies.downstream import CallLimits
 from gateway.policies.policy import Policy
@@ -106,13 +107,18 @@ class Target:
     keep_alive: timedelta = timedelta(seconds=1)
     max_connections: int = 256
     tls: Tls = field(default_factory=Tls)
-    set_headers: Headers = ()
+    added: Added = field(default_factory=Added)
     remove_headers: frozenset[bytes] = frozenset()
     forwarded: bool = False
     refuse_private_addresses: bool = False
     proxy: Proxy | None = None
     http2: bool = False
     believe_refusals: bool = True
+
+    @property
+    def set_headers(self) -> Headers:
+        """The fields that the route sets, as they stand."""
+        return self.added.now
 
     @property
     def forwarded_by_proxy(self) -> bool:

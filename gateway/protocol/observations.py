@@ -207,6 +207,21 @@ class KeysUnreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretRead:
+    """The file of a setting has changed, and what it holds counts from now on."""
+
+    setting: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUnreadable:
+    """The file of a setting cannot be used; what it held before counts meanwhile. ``detail`` has nothing of it."""
+
+    setting: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenKeysRead:
     """The keys of the issuer of tokens have changed and count from now on; so many of them."""
 
@@ -367,6 +382,8 @@ Observation = (
     | CallerRefused
     | KeysRead
     | KeysUnreadable
+    | SecretRead
+    | SecretUnreadable
     | TokenKeysRead
     | TokenKeysUnread
     | RatesAlone

@@ -8,6 +8,9 @@ Refuses to know what a question is about.
 
 import asyncio
 import ssl
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import httpx2
@@ -56,16 +59,29 @@ class HttpInquirer:
 
     def __init__(self) -> None:
         self._transports: dict[_Way, httpx2.AsyncHTTPTransport] = {}
+        # Those whose TLS files have changed, and how many questions each transport carries.
+        self._left: list[httpx2.AsyncHTTPTransport] = []
+        self._asking: Counter[httpx2.AsyncHTTPTransport] = Counter()
 
     def open(self, target: Target, base: str) -> None:
         """Makes ready what questions to ``base`` need, TLS files read; ``ConfigInvalid`` where they cannot be used."""
         self._transport(target, base)
 
+    def read_again(self, target: Target, base: str) -> Callable[[], None]:
+        """What has questions to ``base`` go by its TLS files as they are now; ``ConfigInvalid`` as for ``open``."""
+        way = _way(target, base)
+        return partial(self._exchange, way, _made(target, way))
+
+    def _exchange(self, way: _Way, made: httpx2.AsyncHTTPTransport) -> None:
+        if (before := self._transports.get(way)) is not None:
+            self._left.append(before)
+        self._transports[way] = made
+
     async def ask(self, target: Target, question: Question, limit: int) -> Told | Untold:
         """One request, its answer read to the end."""
         try:
             async with asyncio.timeout(question.timeout.total_seconds()):
-                return await self._ask(self._transport(target, question.url), question, limit)
+                return await self._asked(self._transport(target, question.url), question, limit)
         except _FAULTS as fault:
             return Untold(next(reason for kind, reason in _REASONS if isinstance(fault, kind)))
         except ConfigInvalid:
@@ -73,25 +89,26 @@ class HttpInquirer:
 
     async def close(self) -> None:
         """Closes every connection."""
-        for transport in self._transports.values():
+        for transport in (*self._transports.values(), *self._left):
             await transport.aclose()
 
     def _transport(self, target: Target, url: str) -> httpx2.AsyncHTTPTransport:
-        tls = target.tls if url.startswith("https:") else None
-        way = _Way(tls, target.proxy, target.refuse_private_addresses, _protocols(target, url))
+        way = _way(target, url)
         found = self._transports.get(way)
         if found is None:
-            context = _context(tls)
-            if target.refuse_private_addresses:
-                found = judging(target, context, _LIMITS, way.protocols)
-            else:
-                proxy = None if target.proxy is None else _by(target.proxy)
-                http1, http2 = way.protocols
-                found = httpx2.AsyncHTTPTransport(
-                    verify=context, trust_env=False, limits=_LIMITS, retries=0, proxy=proxy, http1=http1, http2=http2
-                )
-            self._transports[way] = found
+            found = self._transports[way] = _made(target, way)
         return found
+
+    async def _asked(self, transport: httpx2.AsyncHTTPTransport, question: Question, limit: int) -> Told | Untold:
+        self._asking[transport] += 1
+        try:
+            return await self._ask(transport, question, limit)
+        finally:
+            self._asking[transport] -= 1
+            for left in [each for each in self._left if not self._asking[each]]:
+                self._left.remove(left)
+                del self._asking[left]
+                await left.aclose()
 
     async def _ask(self, transport: httpx2.AsyncHTTPTransport, question: Question, limit: int) -> Told | Untold:
         given = {name.lower() for name, _ in question.headers}
@@ -108,6 +125,23 @@ class HttpInquirer:
             return await _told(response, limit)
         finally:
             await response.aclose()
+
+
+def _way(target: Target, url: str) -> _Way:
+    tls = target.tls if url.startswith("https:") else None
+    return _Way(tls, target.proxy, target.refuse_private_addresses, _protocols(target, url))
+
+
+def _made(target: Target, way: _Way) -> httpx2.AsyncHTTPTransport:
+    """``ConfigInvalid`` where its files cannot be used."""
+    context = _context(way.tls)
+    if way.refusing:
+        return judging(target, context, _LIMITS, way.protocols)
+    proxy = None if way.proxy is None else _by(way.proxy)
+    http1, http2 = way.protocols
+    return httpx2.AsyncHTTPTransport(
+        verify=context, trust_env=False, limits=_LIMITS, retries=0, proxy=proxy, http1=http1, http2=http2
+    )
 
 
 def _protocols(target: Target, url: str) -> tuple[bool, bool]:

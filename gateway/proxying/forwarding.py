@@ -29,10 +29,11 @@ class Caller:
 class Forwarding:
     """How one route forwards; what can be known from the route alone is worked out once."""
 
-    __slots__ = ("_dropped", "_dropped_keyed", "_dropped_keyless", "_key_header", "_target")
+    __slots__ = ("_added", "_dropped", "_dropped_keyed", "_dropped_keyless", "_key_header", "_target")
 
     def __init__(self, route: Route) -> None:
         self._target = route.target
+        self._added = route.target.added
         replaced = frozenset(name.lower() for name, _ in route.target.set_headers)
         self._dropped = HOP_BY_HOP | _OWN | route.target.remove_headers | replaced
         rule = route.policy.key
@@ -65,7 +66,7 @@ class Forwarding:
 
     def _finished(self, passed: list[Header], own: Sequence[Header], caller: Caller, trace: bytes) -> Headers:
         fields = _forwarded(passed, caller) if self._target.forwarded else passed
-        return (*fields, *own, *self._target.set_headers, (b"Via", VIA), (b"traceparent", trace))
+        return (*fields, *own, *self._added.now, (b"Via", VIA), (b"traceparent", trace))
 
 
 def _forwarded(fields: list[Header], caller: Caller) -> list[Header]:

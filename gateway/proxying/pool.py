@@ -80,6 +80,16 @@ class Pool:
             self._idle.remove(connection)
         self._free_place()
 
+    def read_tls(self) -> Contexts:
+        """TLS by its files as they are now; ``ConfigInvalid`` where they cannot be used."""
+        return contexts(self.target)
+
+    def exchange(self, made: Contexts) -> None:
+        """Connections begin with these from now on; what is idle ends, what is in use stands."""
+        self._contexts = made
+        while self._idle:
+            self._idle[-1].drop()
+
     def close(self) -> None:
         """Ends what is idle; a connection in use ends with its call."""
         self._closed = True

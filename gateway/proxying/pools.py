@@ -4,23 +4,34 @@ Refuses to know what a pool holds.
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import ConfigInvalid, NotSent
 from gateway.policies.routing import Target
 from gateway.ports import Clock
 from gateway.proxying.spares import Spares
+from gateway.proxying.tls import Contexts
 
 
-class Closing(Protocol):
+class Connecting(Protocol):
     """A pool as far as it is known here."""
+
+    def read_tls(self) -> Contexts:
+        """TLS by its files as they are now; ``ConfigInvalid`` where they cannot be used."""
+        ...
+
+    def exchange(self, made: Contexts) -> None:
+        """New connections begin with these."""
+        ...
 
     def close(self) -> None:
         """Ends what is idle; what is in use ends with its calls."""
         ...
 
 
-AnyPool = TypeVar("AnyPool", bound=Closing)
+AnyPool = TypeVar("AnyPool", bound=Connecting)
 
 
 class PoolsOfRoutes(Generic[AnyPool]):
@@ -53,6 +64,11 @@ class PoolsOfRoutes(Generic[AnyPool]):
             return self.open(target)
         except ConfigInvalid as fault:
             raise NotSent("tls", f"Nothing was sent: {fault}") from fault
+
+    def read_again(self, target: Target) -> Callable[[], None]:
+        """What has a route that is open go by its TLS files as they are now; ``ConfigInvalid`` as for ``open``."""
+        pool = self.pools[id(target)]
+        return partial(pool.exchange, pool.read_tls())
 
     async def close(self) -> None:
         """Closes idle connections; those in use end with their calls."""

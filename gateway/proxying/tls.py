@@ -1,8 +1,8 @@
 """TLS towards the upstream: who is trusted, and who the gateway says it is.
 
 Knows certificate files and the floor that is not up for choice: TLS 1.2, a verified chain, a matching name, and one
-protocol to speak. Refuses to know connections. A context is made once for a route, so that a file is read at the start
-and not in a call.
+protocol to speak. Refuses to know connections. A context is made for a route at the start, and anew when a file
+changes, so that none is read in a call.
 """
 
 import ssl

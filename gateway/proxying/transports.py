@@ -22,6 +22,10 @@ class Transports:
         """Makes a route ready; ``ConfigInvalid`` where its files cannot be used."""
         return self._http2.open(target) if target.http2 else self._http1.open(target)
 
+    def read_again(self, target: Target) -> Callable[[], None]:
+        """What has a route go by its TLS files as they are now; ``ConfigInvalid`` where they cannot be used."""
+        return self._http2.read_again(target) if target.http2 else self._http1.read_again(target)
+
     async def send(
         self,
         target: Target,

@@ -20,7 +20,7 @@ ALLOWED = frozenset(
         *("route", "outcome", "status", "ms", "added_ms", "upstream_ms", "record", "trace_id", "span_id"),
         *("reason", "choice", "result", "verdict", "note", "operation", "code", "verb", "by", "count", "signal"),
         *("lapsed", "unknown_expired", "answers_expired", "forgotten", "seconds", "grace_seconds"),
-        *("listen", "admin", "store", "records", "routes", "file", "keys"),
+        *("listen", "admin", "store", "records", "routes", "file", "keys", "setting"),
     }
 )
 

@@ -35,6 +35,8 @@ EVENTS: Mapping[type[Observation], tuple[str, int]] = {
     seen.GrantTakenBack: ("grant-taken-back", logging.INFO),
     seen.KeysRead: ("caller-keys-read", logging.INFO),
     seen.KeysUnreadable: ("caller-keys-unreadable", logging.ERROR),
+    seen.SecretRead: ("secret-read", logging.INFO),
+    seen.SecretUnreadable: ("secret-unreadable", logging.ERROR),
     seen.TokenKeysRead: ("token-keys-read", logging.INFO),
     seen.TokenKeysUnread: ("token-keys-unread", logging.ERROR),
     seen.RatesAlone: ("rates-alone", logging.WARNING),

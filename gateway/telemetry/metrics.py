@@ -70,6 +70,12 @@ METRICS: Mapping[type[Observation], Metric] = {
     ),
     seen.KeysRead: Metric("caller_keys_read", "Files of callers' keys that had changed and were read.", ()),
     seen.KeysUnreadable: Metric("caller_keys_unreadable", "Files of callers' keys that could not be used.", ()),
+    seen.SecretRead: Metric(
+        "secrets_read", "Files of secrets that had changed and were read, by setting.", ("setting",)
+    ),
+    seen.SecretUnreadable: Metric(
+        "secrets_unreadable", "Times that a changed file of a secret could not be used, by setting.", ("setting",)
+    ),
     seen.TokenKeysRead: Metric("token_keys_read", "Times that the keys of the issuer of tokens had changed.", ()),
     seen.TokenKeysUnread: Metric("token_keys_unread", "Times that the keys of the issuer ceased to be readable.", ()),
     seen.RatesAlone: Metric("rates_alone", "Times that the Redis where rates are counted stopped answering.", ()),
@@ -124,15 +130,16 @@ HISTOGRAMS: Mapping[type[Observation], Histogram] = {
 
 IN_FLIGHT = Gauge("calls_in_flight", "Calls that have a place in a process just now, guarded or not.", ("route",))
 BREAKER = Gauge("breaker_open", "Processes that have given up the store in front for now.", ("store",))
+STALE = Gauge("secrets_stale", "Settings whose file cannot be used just now; what it held before counts.")
 LAST_SWEEP = Gauge("last_sweep_timestamp_seconds", "When a sweep last came to its end, in seconds since 1970.")
 RECORDS = Gauge("records", "Records in the store, by state.", ("state",))
 OPEN = Gauge("open_calls", "Calls in flight, and calls whose outcome is unknown, in the store.", ("route", "state"))
 OLDEST = Gauge("oldest_open_seconds", "For how long the oldest of them has been so.", ("route", "state"))
-GAUGES = (IN_FLIGHT, BREAKER, LAST_SWEEP, RECORDS, OPEN, OLDEST)
+GAUGES = (IN_FLIGHT, BREAKER, STALE, LAST_SWEEP, RECORDS, OPEN, OLDEST)
 
 ALL: Sequence[AnyMetric] = (*METRICS.values(), *HISTOGRAMS.values(), *GAUGES)
 
-_OF_A_PROCESS = frozenset({IN_FLIGHT.name, BREAKER.name})
+_OF_A_PROCESS = frozenset({IN_FLIGHT.name, BREAKER.name, STALE.name})
 
 
 def outcomes(counts: Counts) -> Mapping[str, Mapping[str, int]]:
@@ -160,6 +167,7 @@ class Metrics:
             self._counts[kind][labels] = 0
         self._last_sweep: float | None = None
         self._front_lost = False
+        self._stale: set[str] = set()
         self.in_flight: Callable[[], Mapping[str, int]] = dict
         self._ways = {kind: self._way(kind) for kind in (*METRICS, *HISTOGRAMS)}
 
@@ -180,6 +188,7 @@ class Metrics:
             told_so_far[histogram.name] = [(told(labels), list(sample)) for labels, sample in series]
         told_so_far[IN_FLIGHT.name] = [([route], number) for route, number in self.in_flight().items()]
         told_so_far[BREAKER.name] = [(["front"], int(self._front_lost))] if self._front_lost else []
+        told_so_far[STALE.name] = [([], len(self._stale))]
         told_so_far[LAST_SWEEP.name] = [] if self._last_sweep is None else [([], self._last_sweep)]
         return {name: samples for name, samples in told_so_far.items() if samples}
 
@@ -193,6 +202,8 @@ class Metrics:
             ways.append(distributing(HISTOGRAMS[kind], self._series[kind]))
         if kind in (seen.FrontLost, seen.FrontBack):
             ways.append(self._turned)
+        if kind in (seen.SecretRead, seen.SecretUnreadable):
+            ways.append(self._reread)
         return tuple(ways)
 
     def _swept(self, observation: Observation) -> None:
@@ -203,6 +214,12 @@ class Metrics:
 
     def _turned(self, observation: Observation) -> None:
         self._front_lost = isinstance(observation, seen.FrontLost)
+
+    def _reread(self, observation: Observation) -> None:
+        if isinstance(observation, seen.SecretUnreadable):
+            self._stale.add(observation.setting)
+        elif isinstance(observation, seen.SecretRead):
+            self._stale.discard(observation.setting)
 
 
 _Ways: TypeAlias = tuple[Callable[[Observation], None], ...]
@@ -222,7 +239,7 @@ def _adding(counter: Counter[Any], metric: Metric) -> Callable[[Observation], No
 
 def families(counts: Counts, records: Mapping[str, int], open_calls: Sequence[Open]) -> Iterator[Family]:
     """Every metric with its samples: of all processes, and of the store."""
-    of_processes: list[AnyMetric] = [*METRICS.values(), *HISTOGRAMS.values(), IN_FLIGHT, BREAKER, LAST_SWEEP]
+    of_processes: list[AnyMetric] = [*METRICS.values(), *HISTOGRAMS.values(), IN_FLIGHT, BREAKER, STALE, LAST_SWEEP]
     for metric in of_processes:
         yield Family(metric, sorted(counts.get(metric.name, ())))
     yield Family(RECORDS, [([state], number) for state, number in records.items()])

@@ -1,7 +1,6 @@
 """What lets callers in, out of a configuration: keys, rates, and what is kept up to date beside the calls."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.callers.key_ring import KeyRing
@@ -14,14 +13,13 @@ from gateway.policies.callers import Limits
 from gateway.policies.tokens import Tokens
 from gateway.ports import Clock, Holdings, Observer, Rates
 from gateway.protocol.fingerprint import Digester
-from gateway.protocol.observations import InternalFault
 from gateway.proxying.client import HttpInquirer
+from gateway.rereading import Rereading, Source
+from gateway.wiring.keeping import Keeping
+from gateway.wiring.renewing import files_of, of_tls
 
 if TYPE_CHECKING:
     from gateway.callers.token_keys import TokenKeys
-
-# Seconds before work that ended by a fault is begun again.
-_AGAIN = 1.0
 
 
 class Letting:
@@ -37,7 +35,8 @@ class Letting:
     ) -> None:
         entry, limits = configuration.entry, configuration.limits
         self._observer = observer
-        self._work: list[asyncio.Task[None]] = []
+        self._keeping = Keeping(observer)
+        self._sources: list[Source] = []
         self._rates = _rates(limits, observer, clock) if entry is not None or limits.refusals is not None else None
         self._ring: KeyRing | None = None
         self._token_keys: TokenKeys | None = None
@@ -59,31 +58,23 @@ class Letting:
         from gateway.callers.tokens import JwtVerifier  # noqa: PLC0415
 
         self._inquirer = HttpInquirer()
-        if tokens.keys.target is not None:
-            self._inquirer.open(tokens.keys.target, tokens.keys.place)
+        if (target := tokens.keys.target) is not None:
+            again = partial(self._inquirer.read_again, target, tokens.keys.place)
+            self._sources += of_tls("jwt.ca", files_of(target.tls), again)
+            self._inquirer.open(target, tokens.keys.place)
         self._token_keys = TokenKeys(tokens, reading(tokens.keys, self._inquirer), self._observer)
         return Bearers(tokens.header, JwtVerifier(tokens, self._token_keys))
 
     def start(self) -> None:
         """Keys are kept as their files are, or as their issuer publishes them, from now on."""
-        kept = [each.keep_reading for each in (self._ring, self._token_keys) if each is not None]
-        self._work = [asyncio.create_task(self._kept(work)) for work in kept]
-
-    async def _kept(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Whatever happens to it, a key that was taken back stops counting: work that fails is begun again."""
-        while True:
-            try:
-                return await work()
-            except Exception as fault:  # noqa: BLE001 - told, and tried again
-                self._observer.observe(InternalFault("", fault))
-            await asyncio.sleep(_AGAIN)
+        rereading = Rereading(self._sources, self._observer)
+        self._keeping.start(
+            *(each.keep_reading for each in (self._ring, self._token_keys, rereading) if each is not None)
+        )
 
     async def stop(self) -> None:
         """Ends the work in the background."""
-        for task in self._work:
-            task.cancel()
-        if self._work:
-            await asyncio.wait(self._work)
+        await self._keeping.stop()
         if self._inquirer is not None:
             await self._inquirer.close()
         if self._rates is not None:

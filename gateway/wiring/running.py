@@ -5,7 +5,7 @@ this one keeps the operator's listener, the sweeps, the reconciler, and what all
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from socket import socket
@@ -20,6 +20,7 @@ from gateway.config.configuration import Configuration
 from gateway.edge.listener import Listener, address_of, bind
 from gateway.errors import StoreUnavailable
 from gateway.protocol.fingerprint import Digester
+from gateway.rereading import Rereading, Source
 from gateway.runner.sweeping import keep_sweeping
 from gateway.stores.redis.store import RedisStore
 from gateway.telemetry.exposition import CONTENT_TYPE, text
@@ -29,7 +30,9 @@ from gateway.wiring.asking import Asking
 from gateway.wiring.crew import Crew
 from gateway.wiring.descriptors import affordable
 from gateway.wiring.exporting import LAST_EXPORT, pushing_of
+from gateway.wiring.keeping import Keeping
 from gateway.wiring.proving import prove
+from gateway.wiring.renewing import of_fields, of_tokens
 from gateway.wiring.serving import (
     Opened,
     Serving,
@@ -92,8 +95,12 @@ class Running:
             self.callers = self._crew = Crew(configuration, listening, telemetry.observer)
         working = None if self._crew is None else self._crew.working
         self._readiness = Readiness(probes_of(configuration.store, self._store), working)
-        self._admin_listener = Listener(self._operators(store.digester), operating, operators_protocol(configuration))
+        door = Door(configuration.admin_tokens, store.digester)
+        operators = self._operators(door, store.digester)
+        self._admin_listener = Listener(operators, operating, operators_protocol(configuration))
         self._asking = Asking(self._store, telemetry.observer, configuration.routes, telemetry.tracer)
+        self._keeping = Keeping(telemetry.observer)
+        self._keeping.start(Rereading(list(self._sources(door)), telemetry.observer).keep_reading)
         self._sweeping = asyncio.create_task(keep_sweeping(self._store, telemetry.observer))
         self._pushing = pushing_of(configuration, self._families, telemetry.observer)
         self._asking.start()
@@ -148,6 +155,7 @@ class Running:
         self._readiness.draining = True
         await self._retire(hurry or asyncio.Event())
         await self.callers.stop(hurry)
+        await self._keeping.stop()
         await self._asking.stop()
         self._sweeping.cancel()
         await asyncio.wait([self._sweeping])
@@ -166,12 +174,20 @@ class Running:
         with suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), delay)
 
-    def _operators(self, digester: Digester) -> Outermost:
+    def _sources(self, door: Door) -> Iterator[Source]:
+        """What of it is made of files, which may change, beside what serves callers."""
+        yield from of_tokens(self._configuration.admin_tokens, door)
+        yield from self._asking.sources
+        if self._crew is not None:
+            # Questions carry a route's own fields too, and workers have theirs.
+            yield from of_fields(self._configuration.routes.routes)
+
+    def _operators(self, door: Door, digester: Digester) -> Outermost:
         """What operators reach."""
         configuration, observer = self._configuration, self._telemetry.observer
         return admin_app(
             Desk(self._store, configuration.routes, digester, observer),
-            Door(configuration.admin_tokens, digester),
+            door,
             self._readiness,
             Figures(self._exposition, self._outcomes),
             observer,

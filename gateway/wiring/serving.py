@@ -4,29 +4,33 @@ Knows how these are put together, and their orderly end. Refuses to know where t
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 
 from gateway.config.configuration import Configuration
 from gateway.edge.app import Edge, Face
 from gateway.edge.listener import Listener
 from gateway.edge.retries import Retries
-from gateway.edge.tls import server_context
+from gateway.edge.tls import exchange, server_context
 from gateway.edge.wire import GuardedProtocol, guarding
 from gateway.errors import StoreUnfit
-from gateway.policies.routing import RouteTable
+from gateway.policies.routing import RouteTable, Target, Tls
 from gateway.ports import Store
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.problems import URN
 from gateway.proxying.transports import transports
 from gateway.registry import Records
+from gateway.rereading import Exchange, Rereading, Source
 from gateway.runner.exchanges import Exchanges, Ports
 from gateway.telemetry.logs import Calls, Logs
 from gateway.telemetry.metrics import Fanout, Metrics
 from gateway.wiring.descriptors import affordable
 from gateway.wiring.exporting import LAST_EXPORT, tracer_of
+from gateway.wiring.keeping import Keeping
 from gateway.wiring.letting import Letting
+from gateway.wiring.renewing import files_of, of_fields, of_tls, tls_of
 from gateway.wiring.stores import LocalClock, named, open_store, with_recent
 
 
@@ -86,14 +90,18 @@ class Serving:
         self._grace = configuration.shutdown_grace.total_seconds()
         clock, observer = LocalClock(), telemetry.observer
         calls, self._recent = with_recent(store.store, configuration, observer)
+        # What files hold is looked at before it is used, so that no change falls in between.
+        sources = list(self._sources(configuration))
         self._hop = transports((route.target for route in configuration.routes.routes), clock)
         self.exchanges = Exchanges(Ports(calls, self._hop, observer, clock))
         base = problem_base(configuration)
         public = configuration.public_url.encode("ascii") if configuration.public_url else None
         face = Face(base, public)
-        tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
+        self._tls = tls = None if configuration.listen_tls is None else server_context(configuration.listen_tls)
         downstream, _ = affordable(configuration.downstream)
         most = downstream.max_calls
+        self._keeping = Keeping(observer)
+        self._rereading = Rereading(sources, observer)
         self._letting = letting = Letting(configuration, store.digester, store.store, observer, clock)
         entrance, refusals = letting.entrance, letting.refusals
         # Where the same bytes do not always ask for the same answer, each of them is looked at.
@@ -115,6 +123,25 @@ class Serving:
         telemetry.metrics.in_flight = edge.in_flight
         self._listener = Listener(edge, listening, guarding(base, observer, downstream, retries), tls)
 
+    def _sources(self, configuration: Configuration) -> Iterator[Source]:
+        """What of it is made of files, which may change."""
+        routes = configuration.routes.routes
+        yield from of_fields(routes)
+        for index, route in enumerate(routes):
+            again = partial(self._read_again, route.target)
+            yield from of_tls(f"routes.{index}.upstream.tls", tls_of(route.target, route.target.origin), again)
+        if configuration.listen_tls is not None:
+            yield from of_tls(
+                "listen.tls", files_of(configuration.listen_tls), partial(self._listen_again, configuration.listen_tls)
+            )
+
+    def _read_again(self, target: Target) -> Exchange:
+        return self._hop.read_again(target)
+
+    def _listen_again(self, tls: Tls) -> Exchange:
+        assert self._tls is not None  # noqa: S101 - asked for only where there is one
+        return partial(exchange, self._tls, server_context(tls))
+
     @property
     def address(self) -> str:
         """``host:port`` as bound."""
@@ -123,6 +150,7 @@ class Serving:
     async def start(self) -> None:
         """Accepts from now on."""
         self._letting.start()
+        self._keeping.start(self._rereading.keep_reading)
         await self._listener.start()
 
     def retire(self) -> None:
@@ -137,6 +165,7 @@ class Serving:
         await self.exchanges.drain(self._grace, hurry)
         await finishing
         await self._listener.end()
+        await self._keeping.stop()
         await self._letting.stop()
         await self._hop.close()
         if self._recent is not None:

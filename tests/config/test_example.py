@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from gateway.config.configuration import AdminToken, Configuration, ReplayCache, Role, StoreChoice
 from gateway.config.load import check, schema
 from gateway.config.units import Address
+from gateway.policies.added import Added
 from gateway.policies.callers import Limits
 from gateway.policies.downstream import CallLimits, Downstream, Patience
 from gateway.policies.policy import KeyRule, KeySource, OnChange, Policy, UpstreamKey, UpstreamKeyMode
@@ -100,7 +101,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
             host="api.stripe.com",
             port=443,
             tls=Tls(f"{tmp_path}/ca", f"{tmp_path}/certificate", f"{tmp_path}/key"),
-            set_headers=((b"Stripe-Version", b"2026-09-30"),),
+            added=Added(((b"Stripe-Version", b"2026-09-30"),)),
             remove_headers=frozenset({b"x-internal"}),
             refuse_private_addresses=True,
         ),
@@ -143,7 +144,7 @@ def test_a_full_configuration_becomes_exactly_these_values(tmp_path: Path, examp
         listen_tls=Tls(None, f"{tmp_path}/certificate", f"{tmp_path}/key"),
         admin_listen=Address("127.0.0.1", 8081),
         admin_tokens=(
-            AdminToken("on-call", Role.SETTLE, b"a-token-of-whoever-is-on-call"),
+            AdminToken("on-call", Role.SETTLE, b"a-token-of-whoever-is-on-call", f"{tmp_path}/admin-token"),
             AdminToken("dashboard", Role.READ, b"a-token-of-the-dashboard"),
         ),
         downstream=Downstream(

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import schema
+from gateway.policies.reconciling import Question
+from gateway.wiring.renewing import of_fields, of_questions
 from tests.config.reading import ROUTE, loaded, of_upstream, said
 
 CANARY = "hunter2canary-and-more"
@@ -93,6 +95,39 @@ def test_a_configuration_shows_no_secret_and_the_schema_holds_none(tmp_path: Pat
     assert CANARY not in repr(chosen)
     assert CANARY not in str(chosen)
     assert CANARY not in json.dumps(schema())
+
+
+def test_a_field_that_comes_from_a_file_is_exchanged_by_the_rules_that_it_was_read_by(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("an old secret")
+    where = f"file://{secret}"
+    asked = f"request: {{path: '/c/{{key}}', headers: {{X: '{where}', Y: 'of {{key}}'}}}}"
+    rules = "rules: [{found: {where: [{pointer: /id, equals: '{key}'}]}}, {not_found: {}}]"
+    policy = f"    policy: {{on_unknown: reconcile, reconcile: {{{asked}, {rules}}}}}\n"
+    text = of_upstream(f"headers: {{set: {{A: '{where}', B: stays}}}}") + policy
+    route = loaded(tmp_path, f"encryption: {{keys: [{CANARY}]}}\n{text}").routes.routes[0]
+    sources = [*of_fields([route]), *of_questions([route])]
+    assert [each.name for each in sources] == [
+        "routes.0.upstream.headers.set.A",
+        "routes.0.policy.reconcile.request.headers.X",
+    ]
+    assert [each.read() for each in sources] == [None, None]
+    secret.write_text(f"{CANARY} {{key}}\n")
+    for each in sources:
+        exchange = each.read()
+        assert exchange is not None
+        exchange()
+    told = f"{CANARY} {{key}}".encode()
+    assert route.target.set_headers == ((b"A", told), (b"B", b"stays"))
+    assert route.policy.reconcile is not None
+    question = route.policy.reconcile.question("", {"key": "k"}, ())
+    assert isinstance(question, Question)
+    assert set(question.headers) == {(b"X", told), (b"Y", b"of k")}
+    secret.write_text(f"{CANARY}\n{CANARY}")
+    for each in sources:
+        with pytest.raises(ValueError, match="must be one line of printable ASCII") as fault:
+            each.read()
+        assert CANARY not in str(fault.value)
 
 
 @pytest.mark.parametrize("content", [CANARY, f"{CANARY}\n", f"{CANARY}\r\n"])

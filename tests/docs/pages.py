@@ -84,9 +84,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def with_secrets(text: str, folder: Path) -> str:
-    """A configuration whose secrets are files in ``folder``: each holds ``Bearer`` and its own name, or the digest of a
-    caller's key where its name says so."""
+    """A configuration whose secrets are files in ``folder``: each holds ``Bearer`` and its own name, or an operator's
+    token, or the digest of a caller's key, where its name says so."""
     for name in set(re.findall(r"file:///run/secrets/([\w-]+)", text)):
+        content = f"token-of-{name}" if name.startswith("admin-token") else f"Bearer {name}"
         digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
-        (folder / name).write_text(digest if name.endswith("-caller") else f"Bearer {name}")
+        (folder / name).write_text(digest if name.endswith("-caller") else content)
     return text.replace("file:///run/secrets/", f"file://{folder}/")

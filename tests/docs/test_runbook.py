@@ -28,6 +28,7 @@ FOUND: dict[tuple[str, str], tuple[str, ...]] = {
     ("runbook", "overloaded"): ('upstream_seconds_sum{result="lost",route="payments"}',),
     ("runbook", "refused"): ("caller_refusals",),
     ("runbook", "keys"): ("caller_keys_unreadable_total 0.0",),
+    ("runbook", "stale"): ("secrets_stale 0.0",),
     ("runbook", "worker"): ("workers_ended",),
     ("runbook", "lost"): ('outcomes_lost_total{reason="reset",route="payments"} 2.0', "unknown"),
     ("runbook", "fault"): ('internal_faults_total{route="payments"} 0.0',),

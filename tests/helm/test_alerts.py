@@ -267,6 +267,17 @@ def test_a_worker_that_ends_calls_somebody(upstream: Upstream, tmp_path: Path) -
         assert served.stop() == 0
 
 
+def test_a_secret_that_cannot_be_read_again_calls_somebody(upstream: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "credential"
+    file.write_text("a good one")
+    text = f"upstream: {{headers: {{set: {{X-Api-Key: 'file://{file}'}}}}}}"
+    with playing(upstream, "memory:", tmp_path, text) as stage:
+        before = swept(stage)
+        file.unlink()
+        eventually(lambda: stage.metric(f"{PREFIX}secrets_stale") == 1)
+        assert firing(tmp_path, before, scrape(stage.admin_port)) == {"IdempotencyGatewaySecretStale"}
+
+
 def test_a_fault_of_the_gateway_calls_somebody(upstream: Upstream, tmp_path: Path) -> None:
     with playing(upstream, "memory:", tmp_path) as stage:
         before = swept(stage)

@@ -151,6 +151,38 @@ def test_the_routes_tls_settings_count(authority: Authority) -> None:
         assert untold == Untold("unreachable"), "nobody whom the system trusts has signed it"
 
 
+def test_tls_files_that_have_changed_count_for_the_next_question_and_the_one_under_way_ends(
+    authority: Authority,
+) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await asyncio.to_thread(gate.wait)
+        writer.write(answer(200, b"secure"))
+        await writer.drain()
+        writer.close()
+
+    async def conversation(port: int) -> None:
+        inquirer = HttpInquirer()
+        target = Target("https", "127.0.0.1", port, tls=Tls(ca=authority.trust))
+        question = Question("GET", f"{target.origin}/", (), timedelta(seconds=10))
+        under_way = asyncio.create_task(inquirer.ask(target, question, LIMIT))
+        await asyncio.to_thread(asked.wait)
+        trustme.CA().cert_pem.write_to_path(authority.trust)
+        inquirer.read_again(target, question.url)()
+        assert await inquirer.ask(target, question, LIMIT) == Untold("unreachable"), "somebody else is trusted now"
+        gate.set()
+        heard = await under_way
+        assert isinstance(heard, Told)
+        assert heard.body == b"secure"
+        await inquirer.close()
+
+    with aside(slow, context=authority.server()) as port:
+        run(conversation(port))
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(trustme.CA(), tmp_path)

@@ -179,3 +179,23 @@ def test_an_upstream_is_told_before_an_idle_connection_ends(run: Run, peer: Http
         assert peer.farewells == [ErrorCodes.NO_ERROR]
 
     run(conversation())
+
+
+def test_where_tls_was_exchanged_a_connection_that_stands_takes_no_more_calls(run: Run, peer: Http2Upstream) -> None:
+    async def conversation() -> None:
+        async with hopping() as hop:
+            to = target(peer.port)
+            for _ in range(2):
+                await whole(hop, to, asking())
+            gate = threading.Event()
+            peer.then(Play(OK, then="keep", gate=gate))
+            under_way = asyncio.create_task(whole(hop, to, asking()))
+            await asyncio.to_thread(peer.wait_for, 3)
+            assert peer.connections == 1
+            hop.read_again(to)()
+            await whole(hop, to, asking())
+            assert peer.connections == 2
+            gate.set()
+            assert await under_way == b"ok"
+
+    run(conversation())

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,38 @@ def test_an_answer_that_ends_with_its_connection_is_taken_under_tls_too(run: Run
             answer = await hop.send(Target("https", "127.0.0.1", port, tls=Tls(ca=authority.trust)), asking())
             assert answer.length_unverified
             assert await answer.whole(10) == b"all"
+
+    run(conversation())
+
+
+def test_an_identity_that_was_exchanged_is_the_one_that_new_connections_show(run: Run, authority: Authority) -> None:
+    shown: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown.append(writer.get_extra_info("peercert")["serialNumber"])
+        while await reader.read(1 << 16):
+            writer.write(OK)
+        writer.close()
+
+    context = authority.server()
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.ca.configure_trust(context)
+
+    async def conversation() -> None:
+        with aside(serve, context=context) as port:
+            async with hopping() as hop:
+                target = Target("https", "127.0.0.1", port, keep_alive=timedelta(hours=1), tls=authority.identity())
+                for _ in range(2):
+                    assert await (await hop.send(target, asking())).whole(10) == b"ok"
+                assert len(shown) == 1
+                authority.identity()
+                hop.read_again(target)()
+                assert await (await hop.send(target, asking())).whole(10) == b"ok"
+                assert len(set(shown)) == 2
+                (authority.folder / "gateway.key").write_text("no key")
+                with pytest.raises(ConfigInvalid, match=r"gateway\.pem cannot be used with its key"):
+                    hop.read_again(target)
+                assert await (await hop.send(target, asking())).whole(10) == b"ok"
 
     run(conversation())
 

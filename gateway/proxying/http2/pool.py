@@ -108,6 +108,16 @@ class Http2Pool:
             self._connections.remove(connection)
             self._waiting.tell_one()
 
+    def read_tls(self) -> Contexts:
+        """TLS by its files as they are now; ``ConfigInvalid`` where they cannot be used."""
+        return contexts(self.target, PROTOCOL)
+
+    def exchange(self, made: Contexts) -> None:
+        """Connections begin with these from now on; one that stands takes no more calls."""
+        self._contexts = made
+        for connection in list(self._connections):
+            connection.retire()
+
     def close(self) -> None:
         """Ends what is idle; a connection in use ends with its last call."""
         self._closed = True

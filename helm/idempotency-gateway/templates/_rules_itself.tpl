@@ -1,5 +1,15 @@
-{{- /* Of the gateway's own processes. */ -}}
+{{- /* Of the gateway itself: its files and its processes. */ -}}
 {{- define "gateway.rulesOfItself" -}}
+- alert: IdempotencyGatewaySecretStale
+  expr: sum(idempotency_gateway_secrets_stale{ {{- .of -}} }) > 0
+  for: 5m
+  labels: {severity: warning}
+  annotations:
+    runbook_url: {{ printf "%s#idempotencygatewaysecretstale" .rule.runbook | quote }}
+    summary: A file of a secret has changed and cannot be used; what it held before is in force.
+    description: >-
+      No call fails of it yet. The log line "secret-unreadable" has the setting and the reason. Mend the file before the
+      old secret is withdrawn or a gateway is restarted.
 - alert: IdempotencyGatewayWorkerEnded
   expr: |
     {{- include "gateway.grew" (dict "metric" "workers_ended" "of" .of "by" "code" "within" "15m" "than" 0) | nindent 4 }}
