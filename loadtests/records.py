@@ -1,8 +1,8 @@
 """What one record takes in each store: while its answer is kept, and as the tombstone that is left of it.
 
-``python -m loadtests.records`` fills an SQLite file, a Valkey and a Postgres with completed records, once with a small
-answer and once with one of 10,000 bytes that nothing can compress, and then lets the sweep take the answers away. Sizes
-do not depend on how fast the machine is, nor on what else it does.
+``python -m loadtests.records`` fills an SQLite file, a Redis where one is installed, a Valkey and a Postgres with
+completed records, once with a small answer and once with one of 10,000 bytes that nothing can compress, and then lets
+the sweep take the answers away. Sizes do not depend on how fast the machine is, nor on what else it does.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from gateway.ports import Store
@@ -25,7 +26,7 @@ from loadtests import servers as places
 from loadtests.calls import ANSWER, PATIENCE, RETENTION, claim_of, id_of
 from loadtests.growth import postgres, valkey
 from tests.postgres import on
-from tests.redis_servers import RedisServer
+from tests.redis_servers import BINARIES, RedisServer
 
 LARGE = replace(ANSWER, body=os.urandom(10_000))
 _SOON = replace(RETENTION, response=timedelta(milliseconds=1))
@@ -138,10 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         files = (folder / f"{number}.db" for number in itertools.count())
         server = stack.enter_context(places.postgres(folder / "postgres"))
         url = stack.enter_context(server.database())
-        redis = stack.enter_context(places.valkey())
+        redises = {name: stack.enter_context(places.valkey(binary)) for name, binary in sorted(BINARIES.items())}
         stores: dict[str, Opened] = {
             "SQLite": lambda: in_sqlite(next(files)),
-            "Redis": lambda: in_redis(redis),
+            **{name.capitalize(): partial(in_redis, server) for name, server in redises.items()},
             "Postgres": lambda: in_postgres(url),
         }
         for name, opened in stores.items():

@@ -33,11 +33,11 @@ def postgres(folder: Path) -> Generator[Server]:
 
 
 @contextmanager
-def valkey() -> Generator[RedisServer]:
-    """A Valkey that writes no file."""
+def valkey(binary: str = VALKEY) -> Generator[RedisServer]:
+    """A Valkey, or a Redis, that writes no file."""
     with ExitStack() as stack:
         with elsewhere():
-            server = stack.enter_context(running(VALKEY))
+            server = stack.enter_context(running(binary))
         yield server
 
 

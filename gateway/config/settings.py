@@ -54,7 +54,9 @@ class MatchSettings(Shape):
     """What a route covers."""
 
     host: MatchHost = default("", "The Host that callers use; with a port only where the port must match too.")
-    path: UrlPath = default("/", "A path prefix that ends at a segment.")
+    path: UrlPath = default(
+        "/", "A prefix of whole segments: /v1 covers /v1 and /v1/x, not /v10; /v1/ covers what is below it alone."
+    )
     methods: list[Method] = made(list, "Methods; empty for all.")
     strip_prefix: StripPrefix = default("", "Taken off the front of the path before it goes upstream.")
     ambiguous_paths: Literal["refuse", "pass"] = default(
