@@ -64,9 +64,8 @@ class Admin:
         try:
             answer = self._client.request(method, path, **what)
         except httpx2.TransportError as fault:
-            why = str(fault) or type(fault).__name__
             unsure = "" if method == "GET" else " What was asked may have been done: look at the record."
-            told = f"{self.url} does not answer: {why}. Is a gateway's admin listener there?{unsure}"
+            told = f"{self.url} does not answer: {reaching.why(fault)}. Is a gateway's admin listener there?{unsure}"
             raise NotDone(told) from fault
         if STATUS.decode() in answer.headers:
             raise self._wrong_listener()

@@ -70,7 +70,9 @@ def _asked(url: str) -> tuple[int, str]:
         answer = connection.getresponse()
         return answer.status, _words(answer.read())
     except (OSError, http.client.HTTPException) as fault:
-        told = f"{url} does not answer: {str(fault) or type(fault).__name__}. Is a gateway's admin listener there?"
+        from gateway.cli import reaching  # noqa: PLC0415
+
+        told = f"{url} does not answer: {reaching.why(fault)}. Is a gateway's admin listener there?"
         raise NotDone(told) from fault
     finally:
         connection.close()

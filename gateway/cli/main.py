@@ -31,10 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(keys.app)
-app.command(name="health")(health.health)
-app.command(name="caller-key")(caller_key)
-
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
@@ -57,8 +53,8 @@ Stores = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="memory:, sqlite:///FILE, postgresql://USER@HOST/DATABASE or redis://HOST:PORT/DB.",
-        show_default="sqlite:///idempotency-gateway.db",
+        help="memory:, sqlite:///FILE, postgresql://USER@HOST/NAME or redis://HOST:PORT/DB; both: Redis in front.",
+        show_default="a file here",
     ),
 ]
 
@@ -75,15 +71,23 @@ def serve(
     admin_listen: Annotated[
         str | None,
         typer.Option(
-            "--admin-listen", metavar="HOST:PORT", help="Health and metrics listener.", show_default="127.0.0.1:8081"
+            "--admin-listen",
+            metavar="HOST:PORT",
+            help="The operator's listener: page, API, health, metrics.",
+            show_default="127.0.0.1:8081",
         ),
     ] = None,
     store: Stores = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes.", show_default="1")] = None,
     log_format: Annotated[
-        str | None, typer.Option("--log-format", metavar="json|console", show_default="console on a terminal")
+        str | None,
+        typer.Option(
+            "--log-format", metavar="json|console", help="How lines are written.", show_default="console on a terminal"
+        ),
     ] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", show_default="info")] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="The least that has a line.", show_default="info")
+    ] = None,
     accept_identity_change: Annotated[
         bool,
         typer.Option("--accept-identity-change", help="Start although settings that form key identity have changed."),
@@ -171,6 +175,12 @@ def sweep(config: Config = None, store: Stores = None) -> None:
     typer.echo(f"unknowns that became tombstones: {counts.unknown_expired}")
     typer.echo(f"answers that became tombstones: {counts.answers_expired}")
     typer.echo(f"records forgotten: {counts.forgotten}")
+
+
+# In the order in which somebody meets them.
+app.command(name="health")(health.health)
+app.add_typer(keys.app)
+app.command(name="caller-key")(caller_key)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -3,6 +3,8 @@
 Knows addresses. Refuses to connect to any.
 """
 
+import re
+
 from gateway.config.units import Address
 from gateway.config.urls import parse_base_url
 from gateway.errors import ConfigInvalid
@@ -24,3 +26,8 @@ def given(url: str) -> str:
 def listening(address: Address) -> str:
     """The URL of a listener on this machine."""
     return f"http://{Address(_ANYWHERE.get(address.host, address.host), address.port)}"
+
+
+def why(fault: Exception) -> str:
+    """What went wrong on the way, without the system's number for it."""
+    return re.sub(r"^\[Errno -?[0-9]+\] ", "", str(fault)) or type(fault).__name__

@@ -52,7 +52,7 @@ def announce(log: logs.Logs, started: Started, *, console: bool) -> None:
     lines = [
         f"[bold]Idempotency Gateway[/] {version('idempotency-gateway')}",
         f"  listening  {started.listen}",
-        f"  admin      {started.admin} [dim](/docs /healthz /readyz /metrics)[/]",
+        f"  admin      {started.admin} [dim](a page; /docs /healthz /readyz /metrics)[/]",
         f"  store      {escape(started.store)} [dim]({started.records} records)[/]",
         *(f"  route      {name} → {origin}" for name, origin in started.routes),
         *(f"  [yellow]caution[/]    {escape(caution)}" for caution in started.cautions),

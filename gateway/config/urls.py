@@ -17,6 +17,7 @@ from gateway.policies.routing import Proxy
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _PATH = re.compile(r"(?:/(?!/)(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 _CONFUSING = re.compile(r"/(?:\.|%2e){1,2}(?=/|$)|%2f|%5c|%00", re.IGNORECASE)
+_PATTERN = re.compile(r"/\*{1,2}(?=/|$)")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _PORTS = {"http": 80, "https": 443}
 
@@ -115,6 +116,10 @@ def parse_path(value: object) -> str:
     text = parse_text(value)
     if not text.startswith("/"):
         raise ValueError("must begin with a slash, such as /v1/")
+    if _PATTERN.search(text):
+        raise ValueError(
+            "must be a plain prefix, such as /v1/, which covers all that is below it; patterns are not known"
+        )
     if not _PATH.fullmatch(text) or _CONFUSING.search(text):
         raise ValueError(
             "must be a plain path: no query, space, dot segment, double slash or encoded slash, and '%' before two"

@@ -27,8 +27,12 @@ def _sentence(place: Place, error: ErrorDetails) -> str:
             return _missing(place)
         case "too_short" if place == ("routes",):
             return _missing(place)
+        case "model_type" | "dict_type" if place[-1:] == ("upstream",):
+            return "must hold settings of its own, such as {url: https://api.example.com}"
         case "model_type" | "dict_type":
             return "must hold settings of its own, as a mapping"
+        case "list_type" if place == ("routes",):
+            return "must be a list: write each route with a dash before its name"
         case "list_type":
             return "must be a list, such as [a, b]"
         case "enum" | "literal_error":
@@ -51,6 +55,9 @@ def _missing(place: Place) -> str:
 
 def _unknown(place: Place) -> str:
     known = _known(Settings, place[:-1])
+    within = [name for name in known if str(place[-1]) in _known(Settings, (*place[:-1], name))]
+    if within:
+        return f"there is no such setting here; it belongs below {within[0]}"
     near = get_close_matches(str(place[-1]), known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
     return f"there is no such setting; {hint}"

@@ -51,7 +51,7 @@ def test_a_terminal_gets_lines_for_people(upstream: Upstream, tmp_path: Path) ->
     assert process.returncode == 0
     assert lines[0].startswith("Idempotency Gateway 0.")
     assert "listening  http://127.0.0.1:" in lines[1]
-    assert "(/docs /healthz /readyz /metrics)" in lines[2]
+    assert "(a page; /docs /healthz /readyz /metrics)" in lines[2]
     assert lines[3].strip().endswith(f"sqlite {tmp_path / 'idempotency-gateway.db'} (0 records)")
     assert lines[4].strip() == f"route      default → http://127.0.0.1:{upstream.port}"
 

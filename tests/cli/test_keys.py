@@ -333,7 +333,7 @@ def test_another_server_is_told_from_an_admin_listener(place: Place, keys: Keys,
     nobody = f"http://127.0.0.1:{unused_port}"
     ended = keys("list", "--admin", nobody)
     assert ended.code == 1
-    assert ended.err.startswith(f"{nobody} does not answer: ")
+    assert ended.err.startswith(f"{nobody} does not answer: Connection refused. ")
     assert keys("list", "--admin", "ftp://x").err == "option --admin: must begin with http:// or https://.\n"
 
 

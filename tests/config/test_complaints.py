@@ -65,7 +65,7 @@ def test_what_stands_around_routes_that_cannot_be_read_is_told_too(tmp_path: Pat
     for routes, told in (
         ("routes:", NO_ROUTE),
         ("routes: []", NO_ROUTE),
-        ("routes: 5", "must be a list, such as [a, b]"),
+        ("routes: 5", "must be a list: write each route with a dash before its name"),
     ):
         assert said(tmp_path, f"{around}{routes}\n") == [
             "1:1: listen: is the address of both listeners; choose another port for one",

@@ -17,6 +17,11 @@ MATCHES = {
     "must be text; put a number, a date or a word with a meaning of its own in quotes": [
         ("{host: 5}", "4:13: routes.0.match.host"),
     ],
+    "must be a plain prefix, such as /v1/, which covers all that is below it; patterns are not known": [
+        ("{path: /v1/*}", "4:13: routes.0.match.path"),
+        ("{path: /v1/*/charges}", "4:13: routes.0.match.path"),
+        ("{path: /**}", "4:13: routes.0.match.path"),
+    ],
     "must begin with a slash, such as /v1/": [
         ("{path: v1}", "4:13: routes.0.match.path"),
         ("{strip_prefix: v1}", "4:13: routes.0.match.strip_prefix"),

@@ -162,6 +162,12 @@ SETTINGS = {
     "has no effect: it is empty, and without a token the admin API answers this machine alone; add one, or remove it": [
         ("admin: {tokens: []}", "1:9: admin.tokens"),
     ],
+    "there is no such setting here; it belongs below routes": [
+        ("upstream: 'http://u'", "1:1: upstream"),
+    ],
+    "there is no such setting here; it belongs below policy": [
+        ("on_unknown: retry", "1:1: on_unknown"),
+    ],
     "has key and keys; key is short for keys with one in it: write them all there": [
         ("digest: {key: a key of 16 bytes, keys: [store]}", "1:1: digest"),
     ],

@@ -54,7 +54,7 @@ def _told(folder: Path, content: bytes) -> list[str]:
         (b"{a: " * 100_000, f"1:1: {DEEP}"),
         (b"a: " + b"[" * 500 + b"]" * 500, f"1:1: {DEEP}"),
         (b"".join(b" " * depth + b"a:\n" for depth in range(500)), f"1:1: {DEEP}"),
-        (b"routes: !!set {a, b}\n", "1:1: routes: must be a list, such as [a, b]"),
+        (b"routes: !!set {a, b}\n", "1:1: routes: must be a list: write each route with a dash before its name"),
         (b"routes:\n", f"1:1: routes: {NO_ROUTE}"),
         (b"routes: []\n", f"1:1: routes: {NO_ROUTE}"),
         (b"routes:\n  - name: a\n    upstream:\n", "3:5: routes.0.upstream: is required; add it"),
