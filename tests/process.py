@@ -24,10 +24,12 @@ def run(*arguments: str, folder: Path, environ: dict[str, str] | None = None) ->
 
 @dataclass
 class Served:
-    """A running ``serve``. ``started`` is its first log line."""
+    """A running ``serve``. ``started`` is the log line that says where it listens; ``before``: those that came first,
+    of work in the background."""
 
     process: subprocess.Popen[str]
     started: dict[str, object]
+    before: list[dict[str, object]]
 
     @property
     def port(self) -> int:
@@ -50,9 +52,9 @@ class Served:
         self.process.stderr.close()
 
     def logged(self) -> list[dict[str, object]]:
-        """The lines since the first, when the process has ended."""
+        """All other lines, when the process has ended."""
         assert self.process.stderr is not None
-        return [json.loads(line) for line in self.process.stderr]
+        return [*self.before, *(json.loads(line) for line in self.process.stderr)]
 
 
 def start(
@@ -73,11 +75,14 @@ def start(
         text=True,
     )
     assert process.stderr is not None
-    line = process.stderr.readline()
-    if not line.startswith("{"):
-        _, rest = process.communicate(timeout=TIMEOUT)
-        raise AssertionError(f"serve did not start: {line}{rest}")
-    return Served(process, json.loads(line))
+    before: list[dict[str, object]] = []
+    while (line := process.stderr.readline()).startswith("{"):
+        told: dict[str, object] = json.loads(line)
+        if "listen" in told:
+            return Served(process, told, before)
+        before.append(told)
+    _, rest = process.communicate(timeout=TIMEOUT)
+    raise AssertionError(f"serve did not start: {before}{line}{rest}")
 
 
 @contextmanager

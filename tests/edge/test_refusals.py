@@ -40,6 +40,29 @@ def test_what_is_too_large_or_not_carried_is_refused_before_it_is_buffered(
     assert counts(stage) == counted + 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "length and chunked",
+        "two lengths",
+        "gzip and chunked",
+        "chunked in HTTP/1.0",
+        "a folded field",
+        "bare line feeds",
+        "a NUL in a value",
+        "no host",
+        "two hosts",
+        "an absolute target",
+        "connection names the credentials",
+        "a request of RTSP",
+    ],
+)
+def test_the_operators_listener_has_the_same_guard_against_what_frames_a_request(stage: Stage, name: str) -> None:
+    health = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    status, rest = status_and_rest(exchange(stage.admin_port, AMBIGUOUS[name] + health))
+    assert (status, json.loads(rest)["type"]) == (400, "urn:idempotency-gateway:problem:bad-request")
+
+
 def counts(stage: Stage) -> float:
     """All calls that were answered, whatever they were answered."""
     lines = stage.admin("/metrics").body.decode().splitlines()

@@ -47,7 +47,7 @@ def served(image: Image, *arguments: str) -> Generator[Served]:
     line = process.stderr.readline()
     try:
         assert line.startswith("{"), line + process.stderr.read()
-        yield Served(process, json.loads(line))
+        yield Served(process, json.loads(line), [])
     finally:
         process.kill()
         process.wait(30)

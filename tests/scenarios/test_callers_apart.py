@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.protocol.fingerprint import key_digest
+from tests.conftest import Begin
 from tests.stage import Heard, Stage, playing
 from tests.upstream import Logged, Play, Upstream, answer
 
@@ -65,11 +66,35 @@ def test_no_pair_of_known_callers_shares_an_answer_on_any_pair_of_routes(
     upstream: Upstream, tmp_path: Path, on_change: str
 ) -> None:
     upstream.by_key = plays
+    with playing(upstream, "memory:", tmp_path, with_callers(upstream, on_change)) as stage:
+        judge(stage, on_change, KNOWN_CALLERS)
+
+
+# Whatever the edge tells apart, a store, what stands in front of it and what is kept in the process tell apart too.
+FEW = ("nobody as {}", "A as {}")
+
+
+@pytest.mark.parametrize(
+    ("begin", "on_change"),
+    [
+        ("sqlite", "refuse"),
+        ("postgres", "separate"),
+        ("redis", "separate"),
+        ("tiered", "refuse"),
+        ("tiered", "separate"),
+    ],
+    indirect=["begin"],
+)
+def test_no_store_tells_a_caller_the_answer_of_another(begin: Begin, upstream: Upstream, on_change: str) -> None:
+    upstream.by_key = plays
+    names = [name.format(key) for key, name in product(KNOWN, FEW)]
+    judge(begin(with_callers(upstream, on_change)), on_change, {name: KNOWN_CALLERS[name] for name in names})
+
+
+def with_callers(upstream: Upstream, on_change: str) -> str:
     digests = (key_digest(key.encode()).hex() for key in KNOWN)
     known = [f"  - {{name: caller-{number}, key: 'sha256:{digest}'}}" for number, digest in enumerate(digests)]
-    text = "\n".join([configuration(f"http://127.0.0.1:{upstream.port}", on_change), "callers:", *known])
-    with playing(upstream, "memory:", tmp_path, text) as stage:
-        judge(stage, on_change, KNOWN_CALLERS)
+    return "\n".join([configuration(f"http://127.0.0.1:{upstream.port}", on_change), "callers:", *known])
 
 
 def judge(stage: Stage, on_change: str, callers: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
@@ -85,3 +110,6 @@ def judge(stage: Stage, on_change: str, callers: Mapping[str, tuple[tuple[str, s
         shared = on_change == "refuse" and (here == "/apart") == (there == "/apart")
         assert other.told == ("409 mismatch caller-changed" if shared else "201 executed")
         assert ask(stage, key, callers[first], here).body == mine.body, "whose retry is still answered"
+        again = ask(stage, key, callers[second], there)
+        assert again.body != mine.body, f"{second} on {there} got the replay of {first} on {here}"
+        assert again.told == ("409 mismatch caller-changed" if shared else "201 replayed")
