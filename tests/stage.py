@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,9 +64,14 @@ def call(
     headers: list[tuple[str, str]],
     body: bytes | None,
     timeout: float = TIMEOUT,
+    context: ssl.SSLContext | None = None,
 ) -> Heard:
-    """One call on a connection of its own; header lines go out exactly as given. ``timeout``: seconds of silence."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    """One call on a connection of its own, over TLS where ``context`` is given; header lines go out exactly as given.
+    ``timeout``: seconds of silence."""
+    if context is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    else:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=context)
     try:
         named = any(name == "Host" for name, _ in headers)
         connection.putrequest(method, target, skip_host=named, skip_accept_encoding=True)

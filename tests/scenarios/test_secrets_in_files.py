@@ -1,9 +1,7 @@
 """Secrets in files are exchanged while the gateway runs; one that cannot be used leaves the old one in force."""
 
-import http.client
 import ssl
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -13,7 +11,7 @@ import trustme
 
 from tests.raw import connect
 from tests.redis_servers import eventually
-from tests.stage import TIMEOUT, Heard, Stage, playing
+from tests.stage import Heard, Stage, call, playing
 from tests.upstream import running_upstream
 
 OLD, NEW = "an-old-secret-canary", "a-new-secret-canary"
@@ -66,10 +64,8 @@ class Served:
         """A call, and the credential that the upstream saw last."""
         anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self.stage.port, timeout=TIMEOUT, context=anybody)
-        with closing(connection):
-            connection.request("POST", "/charges", b"{}", {"Idempotency-Key": f"key-{next(self.site.keys)}"})
-            status = connection.getresponse().status
+        key = [("Idempotency-Key", f"key-{next(self.site.keys)}")]
+        status = call(self.stage.port, "POST", "/charges", key, b"{}", context=anybody).status
         log = self.stage.upstream.log
         return status, dict(log[-1].headers)["x-api-key"] if log else ""
 
