@@ -52,7 +52,7 @@ def test_every_manifest_is_one_that_kubernetes_takes(scenario: Path) -> None:
     for manifest in rendered(values_of(scenario)):
         if manifest["kind"] in FOREIGN:
             continue
-        for minor in (OLDEST, NEWEST):
+        for minor in range(OLDEST, NEWEST + 1):
             kubernetes_validate.validate(manifest, f"1.{minor}", strict=True)
 
 
@@ -94,6 +94,16 @@ def test_services_and_budgets_choose_the_gateways_and_nothing_else(scenario: Pat
     for selector in chosen:
         found = [kind for kind, pod in pods(manifests) if selector.items() <= pod["metadata"]["labels"].items()]
         assert found == ["Deployment"]
+
+
+def test_the_releases_own_test_may_ask_its_gateways_and_whom_else_the_policy_names() -> None:
+    manifests = rendered({**ENOUGH, "networkPolicy": {"enabled": True}})
+    asking = one(manifests, "Pod")["metadata"]["labels"]
+    (calls, admin) = one(manifests, "NetworkPolicy")["spec"]["ingress"]
+    assert calls == {"ports": [{"port": "http"}]}
+    (allowed,) = admin["from"]
+    assert allowed["podSelector"]["matchLabels"].items() <= asking.items()
+    assert admin["ports"] == [{"port": "admin"}]
 
 
 @EVERY_SCENARIO
@@ -224,6 +234,11 @@ def test_telemetry_is_configured_by_the_standard_variables() -> None:
         ({**ENOUGH, "autoscaling": {"enabled": True}}, "autoscaling"),
         ({**ENOUGH, "store": {"postgres": {"url": "mysql://db"}}}, "postgres"),
         ({**ENOUGH, "store": {"postgres": {"url": "postgresql://db/x", "secret": {"name": "s"}}}}, "postgres"),
+        ({**ENOUGH, **POSTGRES, "autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}, "minReplicas"),
+        ({**ENOUGH, "ingress": {"enabled": True}}, "ingress/hosts"),
+        ({**ENOUGH, "httpRoute": {"enabled": True}}, "httpRoute/parentRefs"),
+        ({**ENOUGH, "podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
+        ({**ENOUGH, "prometheusRule": {"unknownFor": "1h30m"}}, "unknownFor"),
         ({**ENOUGH, "image": {"digest": "latest"}}, "digest"),
         ({**ENOUGH, "drainSeconds": -1}, "drainSeconds"),
         ({**ENOUGH, "telemetry": {"otlp": {"endpoint": "collector:4317"}}}, "endpoint"),

@@ -49,8 +49,10 @@ def values_schema() -> dict[str, Any]:
                 annotations=_MAP,
                 hosts=_list({**_object(host=_TEXT, path=_matching("^/")), **_all("host")}),
                 tls=_list(_MAP),
-            ),
-            httpRoute=_object(enabled=_FLAG, annotations=_MAP, parentRefs=_list(_MAP), hostnames=_list(_TEXT)),
+            )
+            | _enabled_with("hosts"),
+            httpRoute=_object(enabled=_FLAG, annotations=_MAP, parentRefs=_list(_MAP), hostnames=_list(_TEXT))
+            | _enabled_with("parentRefs"),
             autoscaling=_object(
                 enabled=_FLAG,
                 minReplicas=_POSITIVE,
@@ -79,7 +81,8 @@ def values_schema() -> dict[str, Any]:
             resources=_MAP,
             drainSeconds={"type": "integer", "minimum": 0, "maximum": 300},
             podAnnotations=_MAP,
-            podLabels=_MAP,
+            # The chart's own say which pods a Service sends calls to.
+            podLabels={**_MAP, "patternProperties": {r"^(app\.kubernetes\.io|helm\.sh)/": False}},
             nodeSelector=_MAP,
             tolerations=_list(_MAP),
             affinity=_MAP,
@@ -127,6 +130,14 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
 
 def _all(*names: str) -> dict[str, Any]:
     return {"required": list(names)}
+
+
+def _enabled_with(name: str) -> dict[str, Any]:
+    """What leads nowhere without at least one of these."""
+    return {
+        "if": {"properties": {"enabled": {"const": True}}},
+        "then": {"properties": {name: {"minItems": 1}}, "required": [name]},
+    }
 
 
 _EMBEDDED = _object(
