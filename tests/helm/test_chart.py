@@ -269,6 +269,30 @@ def test_the_values_that_are_shown_are_good(tmp_path: Path) -> None:
     assert run("check", "--config", "gateway.yaml", folder=tmp_path).returncode == 0
 
 
+def test_the_commands_that_are_shown_make_what_the_values_name() -> None:
+    commands = block("helm", "install").splitlines()
+    values = YAML(typ="safe").load(block("values", "payments"))
+    made = {
+        (name, key)
+        for command in commands
+        for name, key in re.findall(r"^kubectl create secret generic (\S+) --from-literal=([\w-]+)=", command)
+    }
+    named = [values["store"]["postgres"]["secret"], *({**each, "name": each["secret"]} for each in values["secrets"])]
+    assert made == {(each["name"], each["key"]) for each in named}
+    (release, place, repository) = re.findall(
+        r"^helm install (\S+) (\S+) --values values.yaml --set image.repository=(\S+)$",
+        "\n".join(commands),
+        re.MULTILINE,
+    )[0]
+    assert (ROOT / place) == CHART
+    deployed = one(rendered({**values, "image": {"repository": repository}}), "Deployment")["spec"]["template"]["spec"]
+    assert f"docker push {deployed['containers'][0]['image']}" in commands
+    assert f"helm test {release}" in commands
+    assert f"`http://{one(rendered(values), 'Service', 'gateway')['metadata']['name']}`" in (
+        (ROOT / "docs" / "kubernetes.md").read_text()
+    )
+
+
 def test_the_runbook_has_a_section_for_every_alert_and_every_alert_leads_to_its_own() -> None:
     rules = one(rendered(values_of(CHART / "ci" / "everything-values.yaml")), "PrometheusRule")["spec"]["groups"]
     alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]}
