@@ -183,6 +183,18 @@ class RegistryContract:
         assert [event.at for event in shown.history] == sorted(event.at for event in shown.history)
         assert shown.history[-1].at - shown.history[0].at == timedelta(seconds=50)
 
+    def test_r4_an_answer_that_is_forgotten_when_its_time_was_over_leaves_its_history(self, bench: Bench) -> None:
+        grant = bench.granted(claim("k"))
+        bench.settle(grant, Complete(ANSWER))
+        bench.age(grant.id, 101)
+        bench.run(bench.store.forget(grant.id, 1, "lead"))
+        assert told(dossier(bench, grant.id).history) == [
+            "granted 1 by gateway",
+            "completed 1 by gateway",
+            "expired 1 by time",
+            "forgotten 1 by lead",
+        ]
+
     def test_r4_of_a_long_history_the_beginning_and_the_end_are_kept(self, bench: Bench) -> None:
         for _ in range(70):
             bench.settle(bench.granted(claim("k")), Release())

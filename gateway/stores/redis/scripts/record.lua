@@ -135,7 +135,8 @@ end
 local function tell(r, at, what, by, note, fence)
   if r.history == '' then
     write(r, r.created, 'g', '', '', r.fence)
-    if r.state == 'c' then write(r, r.since, 'c', '', '', r.fence) end
+    if r.state == 'c' or r.state == 'e' then write(r, r.since, 'c', '', '', r.fence) end
+    if r.state == 'e' then write(r, r.expires, 'e', 'time', '', r.fence) end
   end
   write(r, at, what, by, note, fence or r.fence)
 end
