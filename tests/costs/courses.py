@@ -1,7 +1,8 @@
 """The courses that are counted: one call each, from the first byte on a real socket to the last one of its answer.
 
 Knows the whole gateway as it is wired, a caller and an upstream in the same loop, and stores whose replies come in one
-piece. One call at a time, so that the same things happen in the same order each time.
+piece; not SQLite, whose work is done in another thread. One call at a time, so that the same things happen in the same
+order each time.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from gateway.edge.listener import bind
 from gateway.telemetry import logs
 from gateway.wiring.serving import Serving, Telemetry, opened
 from tests.costs.counting import Counted, counted
+from tests.postgres import Servers
 from tests.redis_servers import VALKEY, running
 
 ROOT = str(Path(__file__).parents[2])
@@ -66,6 +68,8 @@ COURSES = (
     Course("replay, memory", "memory", _same, b"replayed"),
     Course("first call, Redis", "redis", _new, b"executed"),
     Course("replay, Redis", "redis", _same, b"replayed"),
+    Course("first call, Postgres", "postgres", _new, b"executed"),
+    Course("replay, Postgres", "postgres", _same, b"replayed"),
     Course("replay, kept in the process", "redis", _same, b"replayed", kept=True, varied=True),
     Course("replay, kept in the process, same bytes", "redis", _same, b"replayed", kept=True),
     Course("first call, Redis, sealed 10 KiB", "redis", _new, b"executed", b"/large", ("a secret of the test",)),
@@ -199,5 +203,15 @@ async def _counted(course: Course, store: str) -> Counted:
 def count(course: Course) -> Counted:
     """What one call of the course costs."""
     with ExitStack() as stack:
-        store = "memory:" if course.store == "memory" else stack.enter_context(running(VALKEY)).url
-        return uvloop.run(_counted(course, store))
+        return uvloop.run(_counted(course, _store(course.store, stack)))
+
+
+def _store(kind: str, stack: ExitStack) -> str:
+    match kind:
+        case "redis":
+            return stack.enter_context(running(VALKEY)).url
+        case "postgres":
+            servers = stack.enter_context(Servers(Path(stack.enter_context(TemporaryDirectory()))))
+            return stack.enter_context(servers.get().database())
+        case _:
+            return "memory:"

@@ -5,10 +5,13 @@ Knows how a verdict is read off and how a grant replaces what was judged. Refuse
 more when it is written is not written.
 """
 
+from functools import partial
+
 from gateway.errors import StoreUnavailable
 from gateway.protocol.claims import judge
 from gateway.protocol.model import Claim, Grant, Granted, InFlight, Record, Unknown, Verdict
 from gateway.stores.codec import Codec
+from gateway.stores.large import aside
 from gateway.stores.redis import scripts
 from gateway.stores.redis.layout import State, instant, key_of, milliseconds, since_1970, stamp_of
 from gateway.stores.redis.records import read, write_holder, write_identity, write_promise
@@ -35,7 +38,7 @@ async def claim(ask: Ask, codec: Codec, marker: bytes, claim: Claim) -> Verdict:
             return verdict
         now = instant(told[0])
         text: bytes | None = told[1]
-        record = None if text is None else read(ids[told[2] - 1], text, now, codec)
+        record = None if text is None else await aside(len(text), partial(read, ids[told[2] - 1], text, now, codec))
         judged_by = b"" if text is None else stamp_of(text)
         verdict = judge(record, claim, now)
     raise StoreUnavailable("other claims of this key came first too often to say what it is")

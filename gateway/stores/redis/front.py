@@ -20,6 +20,7 @@ from gateway.errors import StoreUnavailable
 from gateway.ports import Hint
 from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import Completed, RecordId
+from gateway.stores.large import aside, size_of
 from gateway.stores.redis import role, scripts
 from gateway.stores.redis.address import Address, address_of
 from gateway.stores.redis.connecting import connect
@@ -68,12 +69,13 @@ class RedisFront:
         """Law F1, in one trip."""
         copies = self._joined()
         text: bytes | None = await self._lines.ask("GET", PREFIX + record_id.digest)
-        return None if text is None else copies.read(record_id, text)
+        return None if text is None else await aside(len(text), lambda: copies.read(record_id, text))
 
     async def keep(self, record: Completed) -> None:
         """Laws F3 and F5, in one trip."""
         copies, until = self._joined(), since_1970(record.replay_until)
-        gone, text = copies.marker(record.id), copies.write_completed(record)
+        gone = copies.marker(record.id)
+        text = await aside(size_of(record.answer), lambda: copies.write_completed(record))
         await run(self._lines.ask, scripts.KEEP, PREFIX + record.id.digest, gone, text, until)
 
     async def hint(self, record_id: RecordId, hint: Hint, lifetime: timedelta) -> None:

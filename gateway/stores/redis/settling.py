@@ -6,6 +6,7 @@ Knows which states, as time has turned them, let each settlement take effect. Wh
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import assert_never
 
 from gateway.errors import StoreUnavailable
@@ -24,6 +25,7 @@ from gateway.protocol.model import (
     Unknown,
 )
 from gateway.stores.codec import Codec
+from gateway.stores.large import aside, kept_by
 from gateway.stores.redis import scripts
 from gateway.stores.redis.histories import said_by
 from gateway.stores.redis.layout import State, instant, key_of, milliseconds, stamp
@@ -53,9 +55,9 @@ class _Write:
 
 async def settle(ask: Ask, codec: Codec, grant: Grant, settlement: Settlement) -> Settled | Moved:
     """What the settlement came to (laws 2, 4, 5)."""
-    taken_over = grant.taken_over
+    taken_over, size = grant.taken_over, kept_by(settlement)
     for _ in range(_ROUNDS):
-        write = _write(codec, grant, settlement, taken_over=taken_over)
+        write = await aside(size, partial(_write, codec, grant, settlement, taken_over=taken_over))
         script = scripts.FREE if write.to is State.RELEASED else scripts.SETTLE
         told = await run(ask, script, key_of(grant.id), *write.words(grant))
         if isinstance(told[1], int):

@@ -23,11 +23,13 @@ from gateway.protocol.model import (
     RecordId,
     Released,
     Retention,
+    StoredResponse,
     Unknown,
 )
 from gateway.stores.codec import Codec, read_recipe
 from gateway.stores.sql import histories
 from gateway.stores.sql.clock import duration, instant
+from gateway.stores.sql.large import apart
 from gateway.stores.sql.tables import State
 
 Value = TypeVar("Value")
@@ -107,10 +109,15 @@ def _completed(record_id: RecordId, row: Row, codec: Codec | None) -> Completed 
         owner=row["owner"],
         identity=_identity(row),
         created_at=instant(_there(row["created_at"])),
-        answer=codec.decode(record_id, row["fence"], _there(row["head"]), row["body"]) if codec else _UNOPENED,
+        answer=_answer(record_id, row, codec) if codec else _UNOPENED,
         replay_until=instant(row["turns_at"]),
         forget_at=instant(_there(row["forget_at"])),
     )
+
+
+def _answer(record_id: RecordId, row: Row, codec: Codec) -> StoredResponse | NotKept:
+    head, body = _there(row["head"]), row["body"]
+    return apart(len(body or b""), lambda: codec.decode(record_id, row["fence"], head, body))
 
 
 def _unknown(record_id: RecordId, row: Row, _: Codec | None) -> Unknown:

@@ -24,10 +24,12 @@ from gateway.protocol.model import (
     StoredResponse,
 )
 from gateway.stores.codec import Codec
+from gateway.stores.large import size_of
 from gateway.stores.sql import histories, statements
 from gateway.stores.sql.claiming import confirmed
 from gateway.stores.sql.clock import instant, milliseconds
 from gateway.stores.sql.dialects import arranged
+from gateway.stores.sql.large import apart
 from gateway.stores.sql.rows import Stored
 
 # A record changes between update and reading only where others write at the same time.
@@ -114,7 +116,7 @@ def _own(grant: Grant) -> _Own:
 
 
 def _completion(codec: Codec, grant: Grant, answer: StoredResponse | NotKept) -> dict[str, Any]:
-    encoded = codec.encode(grant.id, grant.fence, answer)
+    encoded = apart(size_of(answer), lambda: codec.encode(grant.id, grant.fence, answer))
     return {
         "of_id": grant.id.digest,
         "of_fence": grant.fence,

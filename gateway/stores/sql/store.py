@@ -21,7 +21,6 @@ from gateway.protocol.fingerprint import Digester
 from gateway.protocol.model import (
     Busy,
     Claim,
-    Complete,
     Forgotten,
     Grant,
     Moved,
@@ -29,13 +28,13 @@ from gateway.protocol.model import (
     RecordId,
     Settled,
     Settlement,
-    StoredResponse,
     Verdict,
 )
 from gateway.stores import digest_key
 from gateway.stores.batching import GroupCommit, Meter, Outcome
 from gateway.stores.codec import Codec
 from gateway.stores.following import Followers
+from gateway.stores.large import kept_by
 from gateway.stores.sealing import Sealer
 from gateway.stores.sql import counting, erasing, facts, pinging, statements, sweeping, waiting
 from gateway.stores.sql.claiming import claim_all
@@ -115,7 +114,7 @@ class SqlStore(SqlRegistry):
 
     async def settle(self, grant: Grant, settlement: Settlement) -> Settled | Moved:
         """Law S3; committed together with whatever else arrives."""
-        answer = await self._commits.submit(_Settle(grant, settlement), _bytes_of(settlement))
+        answer = await self._commits.submit(_Settle(grant, settlement), kept_by(settlement))
         assert isinstance(answer, Settled | Moved)  # noqa: S101 - the batch answers each in kind
         self._watches.tell(grant.id)
         return answer
@@ -241,15 +240,6 @@ def _perform(connection: Connection, codec: Codec, batch: Sequence[_Operation]) 
     waiting.send_word(connection, waited)
     claimed = iter(claim_all(connection, codec, [each for each in batch if isinstance(each, Claim)]))
     return [next(claimed) if isinstance(each, Claim) else next(settled) for each in batch]
-
-
-def _bytes_of(settlement: Settlement) -> int:
-    """Those of the body that is kept."""
-    match settlement:
-        case Complete(answer=StoredResponse(body=body)):
-            return len(body)
-        case _:
-            return 0
 
 
 def _forget(connection: Connection, wanted: erasing.Forgetting) -> Forgotten | Moved | Busy:
