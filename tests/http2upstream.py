@@ -57,6 +57,7 @@ class Conversation:
     """One connection."""
 
     def __init__(self, upstream: Http2Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.loop = asyncio.get_running_loop()
         self.engine = H2Connection(_CONFIG)
         self.writer = writer
         self._upstream = upstream

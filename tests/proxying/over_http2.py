@@ -18,13 +18,19 @@ Misbehaviour = Callable[[Conversation, int, Logged], bool]
 
 
 def target(
-    port: int, *, connect: float = 5, keep_alive: float = 30, most: int = 256, believe_refusals: bool = True
+    port: int,
+    *,
+    connect: float = 5,
+    idle: float = 5,
+    keep_alive: float = 30,
+    most: int = 256,
+    believe_refusals: bool = True,
 ) -> Target:
     return Target(
         "http",
         "127.0.0.1",
         port,
-        timeouts=Timeouts(connect=timedelta(seconds=connect), idle=timedelta(seconds=5)),
+        timeouts=Timeouts(connect=timedelta(seconds=connect), idle=timedelta(seconds=idle)),
         keep_alive=timedelta(seconds=keep_alive),
         max_connections=most,
         http2=True,

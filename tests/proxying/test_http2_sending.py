@@ -1,11 +1,9 @@
 """Requests over HTTP/2, from the first byte on: laws U1 to U3 and U5 once more."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from h2.settings import SettingCodes
 
 from gateway.errors import NotSent
 from gateway.policies.reconciling import Question, Told
@@ -13,11 +11,11 @@ from gateway.ports import Outgoing
 from gateway.ports import Upstream as Port
 from gateway.proxying.client import HttpInquirer
 from gateway.proxying.http2.hop import Http2Hop
-from tests.http2upstream import Conversation, Http2Upstream
+from tests.http2upstream import Http2Upstream
 from tests.proxying.conftest import Run
 from tests.proxying.conversation import asking
 from tests.proxying.over_http2 import OK, hopping, target, whole
-from tests.upstream import Play, answer, running_upstream
+from tests.upstream import Play
 
 
 def test_the_hop_over_http2_is_an_upstream() -> None:
@@ -87,54 +85,6 @@ def test_a_request_that_would_say_more_than_it_should_is_not_sent(
         assert peer.connections == 0
 
     run(conversation())
-
-
-def test_a_large_body_goes_as_the_upstream_lets_it_in_and_a_large_answer_as_it_is_read(
-    run: Run, peer: Http2Upstream
-) -> None:
-    async def conversation() -> None:
-        large = bytes(range(256)) * 8192
-        peer.settings_of_it = {SettingCodes.MAX_FRAME_SIZE: 1 << 20, SettingCodes.INITIAL_WINDOW_SIZE: 1 << 24}
-        peer.then(Play(answer(200, large), then="keep"))
-
-        async def pieces() -> AsyncIterator[bytes]:
-            for at in range(0, len(large), 100_000):
-                yield large[at : at + 100_000]
-
-        async with hopping() as hop:
-            heard = await hop.send(target(peer.port), asking(body=pieces()))
-            assert await heard.whole(1000) is None
-            assert b"".join([piece async for piece in heard.stream()]) == large
-        assert peer.log[0].body == large
-        assert peer.largest == 16384, "so that other calls get a word in between"
-
-    run(conversation())
-
-
-def test_an_early_answer_to_a_body_that_nobody_reads_is_taken(run: Run) -> None:
-    """A server that answers after the head and lets no more in than it must."""
-
-    class Early(Http2Upstream):
-        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            talk = Conversation(self, reader, writer)
-            talk.engine.initiate_connection()
-            talk.flush()
-            answered = False
-            while data := await reader.read(65536):
-                for event in talk.engine.receive_data(data):
-                    if type(event).__name__ == "RequestReceived" and not answered:
-                        answered = True
-                        talk.engine.send_headers(1, [(b":status", b"413")], end_stream=True)
-                talk.flush()
-            writer.close()
-
-    async def conversation(port: int) -> None:
-        async with hopping() as hop:
-            heard = await hop.send(target(port), asking(body=[b"x" * 65536] * 64))
-            assert (heard.status, await heard.whole(10)) == (413, b"")
-
-    with running_upstream(kind=Early) as upstream:
-        run(conversation(upstream.port))
 
 
 class _Ticking:

@@ -90,18 +90,6 @@ def test_cancelling_send_ends_its_stream_and_nobody_elses(run: Run, peer: Http2U
     run(conversation())
 
 
-def test_a_connection_is_not_used_past_its_keep_alive_and_none_is_shared(run: Run, peer: Http2Upstream) -> None:
-    async def conversation() -> None:
-        async with hopping() as hop:
-            one, other, once = target(peer.port), target(peer.port), target(peer.port, keep_alive=0)
-            for to in (one, one, other, once, once):
-                peer.then(Play(OK, then="keep"))
-                assert await whole(hop, to, asking()) == b"ok"
-            assert peer.connections == 4
-
-    run(conversation())
-
-
 class _Standing:
     """A clock that goes when it is told to."""
 
@@ -168,17 +156,6 @@ def test_an_upstream_that_is_gone_takes_no_call_after_the_one_that_is_given_up(r
     with running_upstream(kind=_Gone) as upstream:
         assert isinstance(upstream, _Gone)
         run(conversation(upstream))
-
-
-def test_an_upstream_is_told_before_an_idle_connection_ends(run: Run, peer: Http2Upstream) -> None:
-    async def conversation() -> None:
-        peer.then(Play(OK, then="keep"))
-        async with hopping() as hop:
-            assert await whole(hop, target(peer.port), asking()) == b"ok"
-        await asyncio.to_thread(peer.left.wait, 20)
-        assert peer.farewells == [ErrorCodes.NO_ERROR]
-
-    run(conversation())
 
 
 def test_where_tls_was_exchanged_a_connection_that_stands_takes_no_more_calls(run: Run, peer: Http2Upstream) -> None:
