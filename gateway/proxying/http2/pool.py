@@ -60,7 +60,7 @@ class Http2Pool:
     async def obtain(self) -> Http2Connection:
         """A place for a call, on a connection that is opened for it if need be.
 
-        Raises ``NotSent``: ``pool-full``, ``draining``, ``http2``, or what connecting says.
+        Raises ``NotSent``: ``pool-full``, ``draining``, ``http-version``, or what connecting says.
         """
         turns = _TURNS
         try:
@@ -171,7 +171,7 @@ class Http2Pool:
         return NotSent(
             "pool-full",
             f"Nothing was sent: all {self.target.max_connections} connections to {self.target.origin} carried as many"
-            " calls as they may; try again, or raise max_connections.",
+            " calls as they may, or gave no sign of life; try again, or raise max_connections.",
         )
 
     def _fresh(self, connection: Http2Connection) -> bool:
