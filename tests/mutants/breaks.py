@@ -326,8 +326,8 @@ MUTANTS = (
         ("stores.redis.copies", "record_id.digest + kind + rest", "kind + rest"),
         (
             "stores.codec",
-            'for part in (record_id.digest, fence.to_bytes(8, "big"), head',
-            'for part in (b"", b"", head',
+            'body, place = body or b"", record_id.digest',
+            'body, place, fence = body or b"", b"", 0',
         ),
     ),
     _mutant(
