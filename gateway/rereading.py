@@ -109,10 +109,13 @@ class Rereading:
         """Looks again and again; never ends by itself, save where there is nothing to look at."""
         while self._sources:
             await asyncio.sleep(EVERY)
-            for source in self._sources:
-                look = await asyncio.to_thread(source.look)
-                if look is not None:
-                    self._take_in(source, look)
+            for source, look in await asyncio.to_thread(self._looks):
+                self._take_in(source, look)
+
+    def _looks(self) -> list[tuple[Source, _Look]]:
+        """What came of a look at each; those that are as they were are left out."""
+        looks = ((source, source.look()) for source in self._sources)
+        return [(source, look) for source, look in looks if look is not None]
 
     def _take_in(self, source: Source, look: _Look) -> None:
         if look.fault:

@@ -44,8 +44,8 @@ class Holder:
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
-            if (found := self.source.look()) is not None:
-                self.rereading._take_in(self.source, found)
+            for source, found in self.rereading._looks():
+                self.rereading._take_in(source, found)
 
     def settle(self) -> None:
         """As if it had been written long ago."""
