@@ -1,5 +1,6 @@
 """Spans and metrics as a real OTLP collector receives them from a real gateway."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,7 +202,16 @@ def test_metrics_come_of_all_workers_and_spans_of_each(
         collector.named("POST default", 60)
         collector.until(lambda: counted(collector, "idempotency_gateway_calls", outcome="executed") == 60)
         scraped = call(served.admin_port, "GET", "/metrics", [], None).body.decode()
+        samples = [line for line in scraped.splitlines() if not line.startswith("#")]
+        exposed = {re.sub("(_bucket|_count|_sum|_total)?[{ ].*", "", line) for line in samples}
+        assert exposed >= {"idempotency_gateway_records", "idempotency_gateway_last_sweep_timestamp_seconds"}
+        collector.until(lambda: exposed <= {metric.name for metric in collector.metrics})
         assert served.stop() == 0
+    (records,) = [metric for metric in collector.metrics if metric.name == "idempotency_gateway_records"][-1:]
+    kept = {
+        str(told(point.attributes)["state"]): point.as_double or point.as_int for point in records.gauge.data_points
+    }
+    assert kept["completed"] == 60
     assert 'idempotency_gateway_upstream_seconds_count{result="answered",route="default"} 60.0' in scraped
     for name in ("idempotency_gateway_upstream_seconds", "idempotency_gateway_added_seconds"):
         (point,) = [metric for metric in collector.metrics if metric.name == name][-1].histogram.data_points
