@@ -2,10 +2,11 @@
 
 Knows operations, their weights, their answers and their deadlines. Refuses to know what an operation does or how it is
 committed. An operation that comes alone starts at once: nothing ever waits for company. How long a commit takes goes by
-its bytes, so a batch is bounded by them too, and an operation without any never waits behind those of others. A batch
-that fails is issued again operation by operation, so that one which cannot be done fails nobody else; but not where the
-store was not reached at all, for each attempt would be another connection. An unavailable store is asked again until
-the operation's deadline. So every operation must bear being issued twice (ports, S5).
+its bytes, so a batch is bounded by them too; and large operations go in batches of their own, by turns with the others,
+so that one which the store cannot take in time fails none of these. A batch that fails is issued again operation by
+operation, so that one which cannot be done fails nobody else; but not where the store was not reached at all, for each
+attempt would be another connection. An unavailable store is asked again until the operation's deadline. So every
+operation must bear being issued twice (ports, S5).
 """
 
 import asyncio
@@ -31,9 +32,12 @@ Meter: TypeAlias = Callable[[int], None]
 
 _PAUSE = 0.025
 
-# Bytes of a batch, beyond its first operation that weighs anything: with what a database writes besides, a commit of
-# them is over well within a second on a disk that takes 20 MB/s.
-MOST_BYTES = 4 * 1024 * 1024
+# Bytes of a batch, unless its first operation has more: with what a database writes besides, a commit of them is over
+# well within a second on a slow disk.
+MOST_BYTES = 1024 * 1024
+
+# From so many bytes on an operation is a large one.
+LARGE = 64 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +64,7 @@ class _Waiter(Generic[Operation, Answer]):
 
 class GroupCommit(Generic[Operation, Answer]):
     """Commits operations in the order of their arrival, at most ``limit`` together and ``MOST_BYTES``, one commit at a
-    time. Where the bytes of one are too many for a batch, those behind it that weigh nothing go before it.
+    time; the large ones among themselves.
 
     ``deadline``: how long an operation is issued again. ``heard_by``: when who submitted it hears of it at the latest,
     for a store whose commits may take any time; unset: when its last commit has ended.
@@ -81,6 +85,9 @@ class GroupCommit(Generic[Operation, Answer]):
         self._limit = limit
         self._meter = meter
         self._waiting: deque[_Waiter[Operation, Answer]] = deque()
+        self._large: deque[_Waiter[Operation, Answer]] = deque()
+        # Whose turn it is, where both wait.
+        self._large_next = False
         self._resting: dict[_Waiter[Operation, Answer], asyncio.TimerHandle] = {}
         self._draining: asyncio.Task[None] | None = None
         # Whether the newest commit came so far as to ask the store for something.
@@ -118,13 +125,13 @@ class GroupCommit(Generic[Operation, Answer]):
 
     def _enqueue(self, waiter: _Waiter[Operation, Answer]) -> None:
         self._resting.pop(waiter, None)
-        self._waiting.append(waiter)
+        (self._large if waiter.weight >= LARGE else self._waiting).append(waiter)
         if self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting or self._large:
                 batch = self._next_batch()
                 fault = await self._issue(batch)
                 if fault is not None:
@@ -134,21 +141,16 @@ class GroupCommit(Generic[Operation, Answer]):
 
     def _next_batch(self) -> list[_Waiter[Operation, Answer]]:
         """The oldest operations whose callers still wait: one cancelled before it was issued is not issued."""
+        large = bool(self._large) and (self._large_next or not self._waiting)
+        self._large_next = not large
+        queue = self._large if large else self._waiting
         batch: list[_Waiter[Operation, Answer]] = []
-        heavy: list[_Waiter[Operation, Answer]] = []
         room = MOST_BYTES
-        while self._waiting and len(batch) < self._limit:
-            waiter = self._waiting.popleft()
-            if waiter.answer.done():
-                continue
-            if not waiter.weight:
-                batch.append(waiter)
-            elif room == MOST_BYTES or (waiter.weight <= room and not heavy):
+        while queue and len(batch) < self._limit and (queue[0].weight <= room or not batch):
+            waiter = queue.popleft()
+            if not waiter.answer.done():
                 batch.append(waiter)
                 room -= waiter.weight
-            else:
-                heavy.append(waiter)
-        self._waiting.extendleft(reversed(heavy))
         return batch
 
     async def _issue(self, batch: Sequence[_Waiter[Operation, Answer]]) -> Exception | None:

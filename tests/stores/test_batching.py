@@ -93,13 +93,14 @@ def test_a_batch_is_never_larger_than_its_limit() -> None:
 @pytest.mark.parametrize(
     ("arrived", "batches"),
     [
-        ([("a", 0.5), ("b", 0.5), ("c", 0.1), ("d", 0)], ["abd", "c"]),
-        ([("a", 2), ("b", 0.1), ("c", 0.1), ("d", 0), ("e", 0)], ["ade", "bc"]),
-        ([("a", 0.6), ("b", 0), ("c", 0.6), ("d", 0.1), ("e", 0)], ["abe", "cd"]),
+        ([("a", 0.5), ("b", 0.5), ("c", 0.1), ("d", 0)], ["d", "ab", "c"]),
+        ([("a", 2), ("b", 0.1), ("c", 0), ("d", 0)], ["cd", "a", "b"]),
+        ([("a", 0.05), ("b", 0), ("c", 0.3)], ["ab", "c"]),
+        ([(name, 0.06) for name in "abcdefghijklmnopqr"] + [("s", 0)], ["abcdefghijklmnop", "qrs"]),
     ],
-    ids=["as many bytes as it may", "more in one than it may", "bytes in the order of their arrival"],
+    ids=["as many bytes as it may", "more in one than it may", "large and small", "many small ones"],
 )
-def test_a_batch_has_few_bytes_and_what_weighs_nothing_waits_behind_none(
+def test_a_batch_has_few_bytes_and_large_ones_are_among_themselves(
     arrived: list[tuple[str, float]], batches: list[str]
 ) -> None:
     async def scenario() -> None:
@@ -108,6 +109,21 @@ def test_a_batch_has_few_bytes_and_what_weighs_nothing_waits_behind_none(
         told = await asyncio.gather(*(commits.submit(name, int(part * MOST_BYTES)) for name, part in arrived))
         assert told == [name.upper() for name, _ in arrived]
         assert ["".join(batch) for batch in disk.batches] == batches
+
+    _run(scenario())
+
+
+def test_small_ones_and_large_ones_take_turns() -> None:
+    async def scenario() -> None:
+        disk = Disk()
+        disk.open.clear()
+        commits = _commits(disk, limit=1)
+        operations = [("A", MOST_BYTES), ("a", 0), ("b", 0), ("B", MOST_BYTES), ("c", 0)]
+        waiting = [asyncio.ensure_future(commits.submit(name, weight)) for name, weight in operations]
+        await disk.started.wait()
+        disk.open.set()
+        await asyncio.gather(*waiting)
+        assert disk.batches == [["a"], ["A"], ["b"], ["B"], ["c"]]
 
     _run(scenario())
 
