@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.config.load import check, load
 from gateway.policies.downstream import Downstream
 from loadtests.commits import CALLERS, STORES
+from loadtests.workers import KINDS
 from tests.docs.pages import block, commands
 from tests.process import anywhere, run, serving
 from tests.protocol.diagram import mermaid
@@ -68,6 +69,11 @@ def test_the_operators_commands_lead_to_the_answer_that_a_retry_gets(upstream: U
             assert (ended.returncode, ended.stderr) == (0, ""), line
         heard = call(served.port, "POST", "/", key, b"{}")
         assert (heard.told, heard.body) == ("201 replayed", b'{"id": 1}')
+
+
+def test_the_figures_of_workers_have_the_rows_that_the_instrument_prints() -> None:
+    lines = [line[:24].strip() for line in block("figures", "workers").splitlines()[1:]]
+    assert lines == [f"{kind}, {crew}" for kind in KINDS for crew in ("1 worker", "2 workers")]
 
 
 def test_the_figures_of_group_commit_have_the_rows_that_the_instrument_prints() -> None:
