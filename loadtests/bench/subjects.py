@@ -172,6 +172,14 @@ def _asgi_header(place: Place) -> Generator[Running]:
 
 
 @contextmanager
+def _empty(place: Place) -> Generator[Running]:
+    port = unused_port()
+    command = (sys.executable, "-m", "loadtests.bench.peers.empty", "--port", str(port), "--answer", str(place.answer))
+    with _program(*command, log=place.folder / "empty", port=port) as application:
+        yield application
+
+
+@contextmanager
 def _express(place: Place) -> Generator[Running]:
     port = unused_port()
     command = ("node", str(EXPRESS / "server.js"), str(port), str(place.redis()), str(place.answer))
@@ -190,7 +198,7 @@ def _needs_node() -> str | None:
 
 
 DIRECT, NGINX, NGINX_LUA = "the API itself", "nginx proxy_pass", "nginx + Lua + Redis"
-ASGI_HEADER, EXPRESS_NAME = "asgi-idempotency-header", "express-idempotency"
+EMPTY, ASGI_HEADER, EXPRESS_NAME = "uvicorn, empty", "asgi-idempotency-header", "express-idempotency"
 MEMORY, SQLITE, REDIS_NAME = "gateway, memory", "gateway, SQLite", "gateway, Redis"
 POSTGRES, TIERED, UNBATCHED_NAME = "gateway, Postgres", "gateway, Postgres and Redis", "asyncpg, one by one"
 
@@ -204,6 +212,7 @@ SUBJECTS = (
         partial(nginx.missing, lua=True),
         "no fence, no unknown (a call longer than its lease is sent twice), nothing after Redis has lost it",
     ),
+    Subject(EMPTY, (Kind.PASS,), _empty, lacks="no hop, no store: what is left when everything is taken away"),
     Subject("httpx2 proxy", (Kind.PASS,), partial(_proxy, "proxy_httpx2"), lacks="no idempotency"),
     Subject(
         "aiohttp proxy",

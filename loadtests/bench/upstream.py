@@ -97,6 +97,7 @@ class Application:
     port: int
     _calls: int = 0
     _distinct: int = 0
+    _without: int = 0
 
     def since(self) -> Called:
         """What it counted since the last look."""
@@ -105,8 +106,9 @@ class Application:
         found = json.loads(connection.getresponse().read())
         connection.close()
         calls, distinct = found["calls"] - self._calls, found["distinct"] - self._distinct
-        self._calls, self._distinct = found["calls"], found["distinct"]
-        return Called(calls, 0, {"": distinct}, {"": calls - distinct})
+        without = found["without"] - self._without
+        self._calls, self._distinct, self._without = found["calls"], found["distinct"], found["without"]
+        return Called(calls + without, without, {"": distinct}, {"": calls - distinct})
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def application(answer: bytes, redis: int) -> App:
 
     @app.get("/counted")
     async def counted() -> dict[str, int]:
-        return {"calls": sum(calls.values()), "distinct": len(calls)}
+        return {"calls": sum(calls.values()), "distinct": len(calls), "without": 0}
 
     return IdempotencyHeaderMiddleware(app, RedisBackend(Redis(port=redis)))
 

@@ -33,7 +33,7 @@ async function main () {
   app.get('/counted', (request, response) => {
     let all = 0
     for (const each of calls.values()) all += each
-    response.json({ calls: all, distinct: calls.size })
+    response.json({ calls: all, distinct: calls.size, without: 0 })
   })
   app.use((fault, request, response, next) => {
     if (response.headersSent) return
