@@ -22,7 +22,6 @@ from gateway.errors import StoreUnavailable
 from gateway.protocol.fingerprint import Digester
 from gateway.rereading import Rereading, Source
 from gateway.runner.sweeping import keep_sweeping
-from gateway.stores.redis.store import RedisStore
 from gateway.telemetry.exposition import CONTENT_TYPE, text
 from gateway.telemetry.metrics import Counts, families, outcomes, summed
 from gateway.telemetry.shapes import Family
@@ -42,7 +41,7 @@ from gateway.wiring.serving import (
     problem_base,
     shown_routes,
 )
-from gateway.wiring.stores import probes_of, store_name
+from gateway.wiring.stores import cautions_of, probes_of, store_name
 
 NO_TOKENS = (
     "the admin API and page answer on this machine alone, because no admin.tokens are configured; /healthz, /readyz "
@@ -145,7 +144,7 @@ class Running:
         )
 
     def _cautions(self) -> Sequence[str]:
-        of_store = self._store.cautions if isinstance(self._store, RedisStore) else ()
+        of_store = cautions_of(self._configuration.store, self._store)
         short = (self._short,) if self._short else ()
         alone = self._configuration.admin_tokens or is_loopback(self._configuration.admin_listen.host)
         return (*of_store, *short, *(() if alone else (NO_TOKENS,)))

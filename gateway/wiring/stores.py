@@ -1,6 +1,9 @@
-"""Stores out of a configuration, and what the command line does with one by itself."""
+"""Stores out of a configuration, and what the command line does with one by itself.
 
-import asyncio
+Each store's library is imported where that store is opened: SQLAlchemy and redis-py take more memory than a gateway
+that uses neither.
+"""
+
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -15,14 +18,8 @@ from gateway.runner.sweeping import sweep_once
 from gateway.stores.memory import MemoryStore
 from gateway.stores.recent import Recent
 from gateway.stores.redis.address import address_of
-from gateway.stores.redis.front import RedisFront
-from gateway.stores.redis.store import RedisStore
 from gateway.stores.sealing import Sealer
-from gateway.stores.sql import schema
-from gateway.stores.sql.chain import Phase
 from gateway.stores.sql.postgres_url import shown
-from gateway.stores.sql.revisions import SchemaState, mendable, report
-from gateway.stores.sql.store import SqlStore
 from gateway.stores.tiered import TieredStore
 from gateway.stores.timing import CommitMeter, Timed
 
@@ -39,6 +36,9 @@ async def open_store(choice: StoreChoice, observer: Observer, encryption_keys: S
     sealer = Sealer(encryption_keys) if encryption_keys else None
     if not choice.front:
         return await _authority(choice, sealer, observer)
+    from gateway.stores.redis.front import RedisFront  # noqa: PLC0415
+    from gateway.stores.sql.store import SqlStore  # noqa: PLC0415
+
     with named(choice):
         meter = CommitMeter(choice.kind, observer)
         authority = await SqlStore.open_postgres(choice.url, sealer=sealer, meter=meter)
@@ -72,12 +72,16 @@ async def _authority(choice: StoreChoice, sealer: Sealer | None, observer: Obser
         match choice.kind:
             case "memory":
                 return await MemoryStore.open()
-            case "sqlite":
-                return await SqlStore.open_sqlite(Path(choice.path), sealer=sealer, meter=meter)
-            case "postgres":
-                return await SqlStore.open_postgres(choice.url, sealer=sealer, meter=meter)
             case "redis":
+                from gateway.stores.redis.store import RedisStore  # noqa: PLC0415
+
                 return await RedisStore.open(choice.url, sealer=sealer)
+            case "sqlite" | "postgres":
+                from gateway.stores.sql.store import SqlStore  # noqa: PLC0415
+
+                if choice.kind == "sqlite":
+                    return await SqlStore.open_sqlite(Path(choice.path), sealer=sealer, meter=meter)
+                return await SqlStore.open_postgres(choice.url, sealer=sealer, meter=meter)
 
 
 @contextmanager
@@ -109,36 +113,30 @@ def _authority_name(choice: StoreChoice) -> str:
             return address_of(choice.url).shown
 
 
-def migrate(choice: StoreChoice, phase: Phase | None) -> str:
-    """Runs what ``phase`` may on a SQL store; what came of it, and what is to be done next."""
-    with named(choice):
-        if choice.kind != "postgres":
-            return report(schema.migrate(choice.path, phase), schema.words(choice.path))
-        # Imported where it is used, here and below: whoever keeps an SQLite file starts without it, and faster.
-        from gateway.stores.sql import postgres, postgres_schema  # noqa: PLC0415
-
-        return report(asyncio.run(postgres.migrate(choice.url, phase)), postgres_schema.words(choice.url))
-
-
-def schema_state(choice: StoreChoice) -> SchemaState:
-    """What the schema of a SQL store is to this version; ``StoreUnfit`` where no migration of this version mends it."""
-    with named(choice):
-        if choice.kind != "postgres":
-            return mendable(schema.schema_state(choice.path), schema.words(choice.path))
-        from gateway.stores.sql import postgres, postgres_schema  # noqa: PLC0415
-
-        return mendable(asyncio.run(postgres.schema_state(choice.url)), postgres_schema.words(choice.url))
-
-
 async def sweep(choice: StoreChoice) -> SweepCounts:
     """One sweep to the end, for the command line."""
-    if choice.kind == "sqlite" and schema.schema_state(choice.path) is SchemaState.ABSENT:
-        raise StoreUnfit(f"store {store_name(choice)}: there is no store to sweep; give the file that the gateway uses")
+    if choice.kind == "sqlite":
+        from gateway.stores.sql.revisions import SchemaState  # noqa: PLC0415
+        from gateway.stores.sql.schema import schema_state  # noqa: PLC0415
+
+        if schema_state(choice.path) is SchemaState.ABSENT:
+            raise StoreUnfit(
+                f"store {store_name(choice)}: there is no store to sweep; give the file that the gateway uses"
+            )
     store = await _authority(choice, None)
     try:
         return await sweep_once(store)
     finally:
         await store.close()
+
+
+def cautions_of(choice: StoreChoice, store: Store) -> Sequence[str]:
+    """What its owner should know of a store that was opened."""
+    if choice.kind != "redis":
+        return ()
+    from gateway.stores.redis.store import RedisStore  # noqa: PLC0415
+
+    return store.cautions if isinstance(store, RedisStore) else ()
 
 
 def probes_of(choice: StoreChoice, store: Store) -> list[Probe]:

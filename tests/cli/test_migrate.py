@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.stores.sql.chain import Phase
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.tables import HEAD
 from tests.postgres import Servers, on
 from tests.process import anywhere, run, serving

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from gateway.stores.sql import postgres, schema, sqlite
-from gateway.stores.sql.chain import OWN, Chain, Phase
+from gateway.stores.sql.chain import OWN, Chain
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.revisions import Schema, SchemaState
 from gateway.stores.sql.store import SqlStore
 

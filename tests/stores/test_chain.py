@@ -6,7 +6,8 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from gateway.stores.sql import postgres_schema, schema
-from gateway.stores.sql.chain import OWN, Blocked, Phase, Revision, missing_at, steps_of
+from gateway.stores.sql.chain import OWN, Blocked, Revision, missing_at, steps_of
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.revisions import Schema, SchemaState, report
 from gateway.stores.sql.tables import HEAD
 

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.errors import StoreUnfit
 from gateway.protocol.model import Busy, Complete, Granted, Replay, Settled
-from gateway.stores.sql.chain import Chain, Phase
+from gateway.stores.sql.chain import Chain
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.revisions import Schema, SchemaState
 from gateway.stores.sql.store import SqlStore
 from tests.postgres import Servers, installed

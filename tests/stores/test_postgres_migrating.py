@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import StoreUnavailable
 from gateway.protocol.model import Granted
-from gateway.stores.sql.chain import Phase
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.postgres import migrate
 from gateway.stores.sql.revisions import Schema, SchemaState
 from gateway.stores.sql.tables import APPLICATION_ID
@@ -61,7 +61,8 @@ def test_two_that_migrate_at_once_wait_for_each_other_however_impatient_the_data
     server.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET lock_timeout = '1ms'")
     chain = f"Chain(Path({str(releases.second.place)!r}), {releases.second.head!r})"
     script = (
-        "import asyncio; from pathlib import Path; from gateway.stores.sql.chain import Chain, Phase; "
+        "import asyncio; from pathlib import Path; from gateway.stores.sql.chain import Chain; "
+        "from gateway.stores.sql.phase import Phase; "
         "from gateway.stores.sql.postgres import migrate; "
         f"print(asyncio.run(migrate({url!r}, Phase.BEFORE, {chain})).revision)"
     )

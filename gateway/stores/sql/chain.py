@@ -6,21 +6,14 @@ takes longer than opening a store. Refuses to know a database: what it has is to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.tables import HEAD
 
 if TYPE_CHECKING:
     from alembic.config import Config
-
-
-class Phase(StrEnum):
-    """When a revision runs: while gateways of the version before still serve, or when none of them is left."""
-
-    BEFORE = "before"
-    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)

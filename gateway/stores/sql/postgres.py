@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.stores.sql import postgres_schema, postgres_url
-from gateway.stores.sql.chain import OWN, Chain, Phase
+from gateway.stores.sql.chain import OWN, Chain
 from gateway.stores.sql.faults import translated
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.postgres_listening import Heard, Listener
 from gateway.stores.sql.postgres_wire import Wire, connect, engine_of
 from gateway.stores.sql.revisions import Schema, SchemaState, refusal

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import StoreUnavailable, StoreUnfit
 from gateway.stores.sql import postgres_url, revisions
-from gateway.stores.sql.chain import Chain, Phase
+from gateway.stores.sql.chain import Chain
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.revisions import ABSENT, VERSION_TABLE, Schema
 from gateway.stores.sql.schema_words import SchemaWords
 from gateway.stores.sql.tables import APPLICATION_ID, MARK, metadata

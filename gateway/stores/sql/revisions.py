@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnfit
 from gateway.stores.sql import facts
-from gateway.stores.sql.chain import Blocked, Chain, Phase, Revision, missing_at, steps_of
+from gateway.stores.sql.chain import Blocked, Chain, Revision, missing_at, steps_of
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.schema_words import SchemaWords
 
 VERSION_TABLE = "alembic_version"

@@ -9,8 +9,9 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 
 from gateway.errors import StoreUnfit
 from gateway.stores.sql import files, revisions
-from gateway.stores.sql.chain import OWN, Chain, Phase
+from gateway.stores.sql.chain import OWN, Chain
 from gateway.stores.sql.faults import opening
+from gateway.stores.sql.phase import Phase
 from gateway.stores.sql.revisions import ABSENT, VERSION_TABLE, Schema, SchemaState
 from gateway.stores.sql.schema_words import SchemaWords
 from gateway.stores.sql.tables import APPLICATION_ID

@@ -5,7 +5,8 @@ Each is one sentence, with the command to run. Refuses to judge a schema.
 
 from dataclasses import dataclass
 
-from gateway.stores.sql.chain import Blocked, Phase
+from gateway.stores.sql.chain import Blocked
+from gateway.stores.sql.phase import Phase
 
 
 @dataclass(frozen=True, slots=True)
