@@ -110,9 +110,9 @@ class UpstreamSettings(Shape):
         "connection that is lost loses all of them.",
     )
     believe_refusals: Flag = default(
-        True,
+        False,
         "Whether a call may be retried that an upstream refused by HTTP/2 (REFUSED_STREAM, or GOAWAY before it), which "
-        "guarantees that it was not processed; false: its outcome is unknown.",
+        "guarantees that it was not processed; false: bytes of it were sent, and its outcome is unknown.",
     )
     proxy: ProxyUrl | None = Field(
         default=None,

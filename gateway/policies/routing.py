@@ -113,7 +113,7 @@ class Target:
     refuse_private_addresses: bool = False
     proxy: Proxy | None = None
     http2: bool = False
-    believe_refusals: bool = True
+    believe_refusals: bool = False
 
     @property
     def set_headers(self) -> Headers:

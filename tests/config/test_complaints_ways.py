@@ -83,8 +83,8 @@ def test_a_protocol_is_text_or_a_number(tmp_path: Path) -> None:
         assert target(tmp_path, text).http2 is http2
 
 
-def test_refusals_are_believed_unless_an_operator_says_otherwise(tmp_path: Path) -> None:
-    for text, believed in (("", True), ("\nbelieve_refusals: true", True), ("\nbelieve_refusals: false", False)):
+def test_refusals_are_believed_where_an_operator_says_so_alone(tmp_path: Path) -> None:
+    for text, believed in (("", False), ("\nbelieve_refusals: true", True), ("\nbelieve_refusals: false", False)):
         assert target(tmp_path, f"http: 2{text}").believe_refusals is believed
 
 

@@ -42,7 +42,7 @@ def _resets(talk: Conversation, _: int, __: Logged) -> bool:
 def test_a_refused_call_was_not_executed_and_the_next_one_with_its_key_is_sent(
     upstream: Http2Upstream, tmp_path: Path, refusal: Misbehaviour, reason: str
 ) -> None:
-    with playing(upstream, "memory:", tmp_path) as stage:
+    with playing(upstream, "memory:", tmp_path, "upstream: {believe_refusals: true}") as stage:
         upstream.misbehave = refusal
         refused = stage.post("k")
         assert refused.told == "503 not-executed upstream-unreachable"
@@ -58,8 +58,10 @@ def test_a_refused_call_was_not_executed_and_the_next_one_with_its_key_is_sent(
         assert upstream.count("k") == 2
 
 
-def test_where_it_is_not_believed_a_refused_call_is_unknown(upstream: Http2Upstream, tmp_path: Path) -> None:
-    with playing(upstream, "memory:", tmp_path, "upstream: {believe_refusals: false}") as stage:
+def test_as_long_as_nobody_says_to_believe_it_a_refused_call_is_unknown(
+    upstream: Http2Upstream, tmp_path: Path
+) -> None:
+    with playing(upstream, "memory:", tmp_path) as stage:
         upstream.misbehave = _refuses
         assert stage.post("k").told == "502 unknown outcome-unknown"
         upstream.misbehave = None
@@ -68,7 +70,8 @@ def test_where_it_is_not_believed_a_refused_call_is_unknown(upstream: Http2Upstr
 
 
 def test_the_refusal_of_a_second_attempt_says_nothing_of_the_first(upstream: Http2Upstream, tmp_path: Path) -> None:
-    with playing(upstream, "memory:", tmp_path, "policy: {on_unknown: retry, upstream_retention: 24h}") as stage:
+    text = "upstream: {believe_refusals: true}\npolicy: {on_unknown: retry, upstream_retention: 24h}"
+    with playing(upstream, "memory:", tmp_path, text) as stage:
         upstream.misbehave = _resets
         assert stage.post("k").told == "502 unknown outcome-unknown"
         upstream.misbehave = _refuses
