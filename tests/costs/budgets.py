@@ -6,6 +6,7 @@ counts its own instructions, and has a file of its own.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,3 +120,27 @@ def table(counted: Mapping[str, Counted]) -> Iterator[str]:
     yield f"{'':36}{'instructions':>13}{'entries':>9}{'blocks':>8}{'cyclic':>8}"
     for course, each in counted.items():
         yield f"{course:36}{each.instructions:>13,}{each.entries:>9,}{each.blocks:>8}{each.cyclic:>8}"
+
+
+# Whose instructions are told apart: the gateway's own by room, and these libraries'. All others are small.
+_LIBRARIES = ("uvicorn", "sqlalchemy", "asyncpg")
+
+
+def rooms(counted: Mapping[str, Counted]) -> list[str]:
+    """Instructions of each course by room and library, for people; where most is spent first."""
+    spent = {name: _by_room(each) for name, each in counted.items()}
+    ranked = [room for room, _ in sum(spent.values(), Counter[str]()).most_common()]
+    width = max(map(len, spent))
+    lines = [" " * width + "".join(f"{room:>12}" for room in ranked)]
+    return lines + [
+        f"{name:<{width}}" + "".join(f"{each[room]:>12,}" for room in ranked) for name, each in spent.items()
+    ]
+
+
+def _by_room(counted: Counted) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for function, (_, instructions) in counted.functions.items():
+        library, _, rest = function.partition(".")
+        room = rest.partition(".")[0] if library == "gateway" else library if library in _LIBRARIES else "Python"
+        found[room] += instructions
+    return found

@@ -48,3 +48,11 @@ def test_what_was_won_is_to_be_written_down() -> None:
 
 def test_a_course_without_a_budget_asks_for_one() -> None:
     assert budgets.WRITE in complaint("a new call", None, COUNTED)
+
+
+def test_instructions_are_told_by_room_and_library_the_costliest_first() -> None:
+    told = Counted({"gateway.edge.app.Edge": (1, 30), "uvicorn.server": (1, 50), "hmac.digest": (1, 5)}, 0, 0)
+    other = Counted({"gateway.edge.wire.Wire": (1, 40)}, 0, 0)
+    head, *lines = budgets.rooms({"a call": told, "another": other})
+    assert head.split() == ["edge", "uvicorn", "Python"]
+    assert [line.split()[-3:] for line in lines] == [["30", "50", "5"], ["40", "0", "0"]]
