@@ -37,7 +37,8 @@ class Tunnel(asyncio.Protocol):
 
     def abort(self) -> None:
         """Ends the connection, however far it came."""
-        if hasattr(self, "transport"):
+        # One whose TLS has failed is ending already; asyncio's, up to Python 3.11.3, falls over a second word.
+        if hasattr(self, "transport") and not self.transport.is_closing():
             self.transport.abort()
         if not self._answered.cancel() and not self._answered.cancelled():
             self._answered.exception()  # Whoever aborts has heard why, or does not want to.

@@ -16,8 +16,18 @@ def unknown(stage: Stage, key: str) -> dict[str, Any]:
 
 
 def record(stage: Stage, key: str) -> dict[str, Any]:
-    (found,) = stage.admin(f"/api/keys?key={key}").json["keys"]
-    shown: dict[str, Any] = found
+    found: list[dict[str, Any]] = []
+
+    def told() -> bool:
+        heard = stage.admin(f"/api/keys?key={key}")
+        # A store whose machine has much to do may be silent for longer than a question waits.
+        if heard.status == 503:
+            return False
+        found[:] = heard.json["keys"]
+        return True
+
+    eventually(told)
+    (shown,) = found
     return shown
 
 
