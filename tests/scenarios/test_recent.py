@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.redis_servers import eventually
 from tests.stage import playing
 from tests.upstream import Upstream
 
@@ -14,10 +15,15 @@ def test_a_third_call_is_answered_without_the_store_until_the_key_is_forgotten(
     with playing(upstream, f"sqlite:///{tmp_path}/records.db", tmp_path) as stage:
         first, second = stage.post("k"), stage.post("k")
         assert stage.metric(ANSWERS) == 0
-        third = stage.post("k")
-        assert stage.metric(ANSWERS) == 1
-        assert first.body == second.body == third.body
-        assert second.told == third.told == "201 replayed"
+
+        def repeated() -> bool:
+            third = stage.post("k")
+            assert first.body == second.body == third.body
+            assert second.told == third.told == "201 replayed"
+            return stage.metric(ANSWERS) == 1
+
+        # Of a file that others write too, what was replayed is kept for a second: a busy machine may take longer.
+        eventually(repeated)
         assert stage.post("k", b"{other}").told == "422 mismatch key-reused"
         found = stage.admin("/api/keys?key=k").json["keys"][0]
         forgotten = stage.admin(f"/api/keys/{found['id']}", method="DELETE", body={"fence": found["fence"]})
