@@ -176,10 +176,10 @@ class Exchange:
         if self._listening is not None:
             self._listening.cancel()
 
-    def _overdue(self, deadline: Cut, left: float) -> None:
-        """The time to answer is over; what is sent is listened to for the seconds that are ``left``."""
+    def _overdue(self, deadline: Cut, until: float) -> None:
+        """The time to answer is over; what is sent is listened to ``until`` then, by the loop's clock."""
         if not self._give_up(NOT_CONNECTED):
-            self._overdue_at = asyncio.get_running_loop().call_later(left, deadline.cut)
+            self._overdue_at = asyncio.get_running_loop().call_at(until, deadline.cut)
             self.tell(ResponseOverdue())
 
     def _give_up(self, reason: str) -> bool:
@@ -337,8 +337,10 @@ class Exchange:
             return self._nothing_sent("dispatch-deadline", "The process was paused between claim and first byte.")
         response = min(total, times.response.total_seconds())
         deadline = self._deadline = Cut()
-        later = asyncio.get_running_loop().call_later
-        self._overdue_at = later(response - elapsed, self._overdue, deadline, total - response)
+        loop = asyncio.get_running_loop()
+        # Both from one moment on: a process that was paused in between has no more time than others.
+        begun = loop.time() - elapsed
+        self._overdue_at = loop.call_at(begun + response, self._overdue, deadline, begun + total)
         self._listening = asyncio.current_task()
         try:
             with deadline:
